@@ -1,0 +1,76 @@
+"""What is known at one moment: the input of every decision.
+
+Rule U: what could not be read is `None`, never 0. A queue that does not exist yet is a count of 0.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueCounts:
+    """One queue as its broker counts it."""
+
+    waiting: int
+    """Ready messages, over every priority."""
+    unacknowledged: int
+    """Messages that a consumer holds: running, prefetched, or waiting for their ETA."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerReading:
+    """One successful read of a broker."""
+
+    queues: Mapping[str, QueueCounts]
+    """Every queue that was asked for; one that does not exist yet is there with zeros."""
+    unattributed: int = 0
+    """Unacknowledged messages whose queue could not be told: they may belong to any queue of this broker."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerFailure:
+    """A broker that could not be read."""
+
+    reason: str
+    """CamelCase word for a condition: `Refused`, `AuthenticationFailed`, `Timeout`, `SecretNotFound`, ..."""
+    message: str
+    """A sentence for the user: what failed, where, and what to do. Never holds a password."""
+
+
+type BrokerResult = BrokerReading | BrokerFailure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerView:
+    """What a worker last said of itself (Celery's heartbeat event)."""
+
+    hostname: str
+    """Celery's node name, `POOL@POD`."""
+    active: int
+    """Tasks running in it."""
+    seen_at: float
+    """When the operator received it, on the operator's monotonic clock, seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSnapshot:
+    """One pool at one moment."""
+
+    waiting: int | None
+    unacknowledged: int | None
+    active: int | None
+    """Tasks running according to the workers; None while any pod of the pool is silent (rule U: busy)."""
+    replicas: int
+    """`spec.replicas` of the Deployment as last seen or written."""
+    ready_replicas: int = 0
+    terminating: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolHistory:
+    """What a decision must remember; goes in and comes out of every decision."""
+
+    needs: tuple[tuple[float, int], ...] = field(default=())
+    """(when, replicas needed), oldest first, of the longer stabilization window."""
+    unknown_since: float | None = None
+    """When the broker's counts were first missing; None while they are known."""

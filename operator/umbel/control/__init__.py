@@ -1,0 +1,1 @@
+"""The circle: read, snapshot, decide, apply, report; once a tick, for every TaskQueue."""

@@ -1,0 +1,63 @@
+"""What the circle needs of the world, as Protocols; each has a real adapter and a tested fake."""
+
+from collections.abc import Collection, Mapping
+from typing import Protocol
+
+from umbel.autoscaling.snapshot import BrokerResult, WorkerView
+from umbel.spec.model import RedisLayout
+
+
+class Clock(Protocol):
+    """Time and chance, so that the core owns neither."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        ...
+
+    def now_rfc3339(self) -> str:
+        """Wall-clock time as Kubernetes writes it, `2026-01-31T12:00:00Z`."""
+        ...
+
+
+class BrokerReader(Protocol):
+    """One broker, read once a tick for all TaskQueues on it. Holds its connections between ticks."""
+
+    async def read(self, queues: Collection[str]) -> BrokerResult:
+        """Count these queues in one batched request.
+
+        Never raises for a broker's failure: that is a `BrokerFailure`. Bounded in time by the
+        timeout the reader was made with.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release every connection."""
+        ...
+
+
+class WorkerListener(Protocol):
+    """One subscription to the workers' heartbeats on one broker."""
+
+    def views(self) -> Mapping[str, WorkerView]:
+        """The last word of each worker by node name, not older than the listener's memory."""
+        ...
+
+    async def close(self) -> None:
+        """End the subscription."""
+        ...
+
+
+class Brokers(Protocol):
+    """Makes the readers and listeners."""
+
+    def reader(self, url: str, management_url: str | None, layout: RedisLayout) -> BrokerReader:
+        """A reader for this broker; nothing is connected before the first read.
+
+        Raises:
+            umbel.brokers.url.InvalidBrokerURL: the URL cannot be used; the message says how to mend it.
+        """
+        ...
+
+    def listener(self, url: str, layout: RedisLayout) -> WorkerListener:
+        """A listener on this broker; connects in the background and reconnects by itself."""
+        ...

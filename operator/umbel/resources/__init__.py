@@ -1,0 +1,1 @@
+"""Kubernetes objects as functions of a TaskQueue: one file an object, dictionaries ready to be applied."""

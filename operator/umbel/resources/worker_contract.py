@@ -1,0 +1,68 @@
+"""What the operator and the worker's side agree on: names, paths and the settings handed over.
+
+The operator (`umbel.resources.worker_contract`) and the worker (`umbel_worker.contract`) each hold this
+file, byte for byte; `tests/unit/test_worker_contract.py` compares them. It runs on Python 3.9 and imports
+nothing but the standard library.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Optional
+
+CONFIG_ENV = "UMBEL_WORKER_CONFIG"
+"""Environment variable that holds a `WorkerConfig` as JSON."""
+
+BOOT_MODULE = "umbel_worker.boot"
+"""What `celery worker -I` imports."""
+
+MOUNT_PATH = "/umbel"
+"""Where the pod mounts the runtime that the init container copied."""
+
+LAUNCHER = "/umbel/start"
+"""Puts the runtime on Python's path and becomes the command given to it, as the same process."""
+
+RUNTIME_PATH = "/opt/umbel"
+"""Where the worker's image keeps what the init container copies to MOUNT_PATH."""
+
+PORT = 9540
+"""HTTP port of the pod with the probes."""
+
+LIVE_PATH = "/healthz"
+"""200 unless the worker's loop stands still without a reason."""
+
+READY_PATH = "/readyz"
+"""200 while the worker consumes from its queues."""
+
+
+@dataclass(frozen=True)
+class WorkerConfig:
+    """The settings that must win over decorators, app.conf and message headers (rule S)."""
+
+    acks_late: bool
+    reject_on_worker_lost: bool
+    prefetch_multiplier: int
+    """0 is unlimited."""
+    soft_time_limit: Optional[int]
+    """Seconds; None: the execution pool cannot enforce limits, and messages' own are left alone."""
+    hard_time_limit: Optional[int]
+    """Seconds; also caps the limits in message headers."""
+    visibility_timeout: Optional[int]
+    """Seconds; Redis brokers only, None elsewhere."""
+    give_back_after: Optional[int]
+    """Seconds after SIGTERM when running late tasks go back to the broker; None: wait for them."""
+
+    def to_json(self) -> str:
+        """The value of CONFIG_ENV; the same settings always give the same text."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "WorkerConfig":
+        """Read the value of CONFIG_ENV.
+
+        Raises:
+            ValueError: not JSON, or not exactly the fields of this class.
+        """
+        try:
+            return cls(**json.loads(text))
+        except TypeError as error:
+            raise ValueError(str(error)) from error

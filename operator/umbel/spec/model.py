@@ -1,0 +1,214 @@
+"""The parsed TaskQueue: what every other package works with.
+
+Every field is final: defaults of the profile are already filled in, limits are checked
+(`umbel.spec.parse` does both). The dictionaries that remain (`env`, `resources`, `pod_template`, ...)
+are pieces of Kubernetes objects that umbel passes on without looking inside.
+"""
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+type Json = Mapping[str, Any]
+"""A piece of a Kubernetes object, as its API writes it."""
+
+
+class Profile(enum.StrEnum):
+    """What kind of tasks a pool runs; gives every default of the pool."""
+
+    LONG = "Long"
+    SHORT = "Short"
+
+
+class ExecutionPool(enum.StrEnum):
+    """Celery's worker pool implementation (`celery worker --pool`)."""
+
+    PREFORK = "Prefork"
+    THREADS = "Threads"
+    GEVENT = "Gevent"
+    EVENTLET = "Eventlet"
+    SOLO = "Solo"
+
+
+class ScalingMode(enum.StrEnum):
+    """Who sets the number of replicas of a pool."""
+
+    AUTO = "Auto"
+    MANUAL = "Manual"
+    """umbel keeps the pool at `min_replicas`."""
+    EXTERNAL = "External"
+    """Somebody else writes the Deployment's scale; umbel never does."""
+
+
+class OnBrokerUnavailable(enum.StrEnum):
+    """What a pool's size does while its broker cannot be read."""
+
+    HOLD = "Hold"
+    FALLBACK = "Fallback"
+    """Grow to `fallback_replicas` if the pool is smaller; never shrink."""
+
+
+class Paused(enum.StrEnum):
+    """What umbel leaves alone."""
+
+    NONE = "None"
+    SCALING = "Scaling"
+    """Sizes stay; objects are still kept as the TaskQueue says."""
+    ALL = "All"
+    """Nothing of this TaskQueue is touched."""
+
+
+class Inject(enum.StrEnum):
+    """How the package `umbel_worker` gets into the pod."""
+
+    AUTO = "Auto"
+    """An init container copies it into a volume."""
+    NONE = "None"
+    """The user's image has it installed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretRef:
+    """One key of a Secret in the TaskQueue's namespace."""
+
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisLayout:
+    """Where kombu's Redis transport keeps messages, as the application's broker_transport_options say."""
+
+    key_prefix: str
+    """`global_keyprefix`; empty for none."""
+    priority_steps: tuple[int, ...]
+    """`priority_steps`; kombu's default is (0, 3, 6, 9), 0 is the most urgent."""
+    separator: str
+    """`sep`, between a queue's name and its priority; kombu's default is "\\x06\\x16"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broker:
+    """The application's broker."""
+
+    url: SecretRef
+    management_url: SecretRef | None
+    visibility_timeout_seconds: int
+    """Redis only: how long a message may stay unacknowledged before any worker hands it out again."""
+    redis: RedisLayout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeLimits:
+    """Celery's time limits of one task, seconds."""
+
+    soft_seconds: int
+    hard_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleUp:
+    """How a pool grows."""
+
+    stabilization_seconds: int
+    """The lowest need of these last seconds counts; 0 grows at once."""
+    max_step: int | None
+    """Replicas added in one decision at most; None for no bound."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleDown:
+    """How a pool shrinks."""
+
+    stabilization_seconds: int
+    """The highest need of these last seconds counts."""
+    max_step: int | None
+    """Replicas removed in one decision at most; None for no bound."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaling:
+    """The bounds and the manner of a pool's size."""
+
+    mode: ScalingMode
+    min_replicas: int
+    max_replicas: int
+    tasks_per_replica: int
+    """How many waiting or running tasks ask for one replica (target type Backlog)."""
+    scale_up: ScaleUp
+    scale_down: ScaleDown
+    on_broker_unavailable: OnBrokerUnavailable
+    fallback_replicas: int
+    """Used with OnBrokerUnavailable.FALLBACK only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """One worker pool: a Deployment of Celery workers with the same settings."""
+
+    name: str
+    profile: Profile
+    queues: tuple[str, ...]
+    concurrency: int
+    execution_pool: ExecutionPool
+    acks_late: bool
+    reject_on_worker_lost: bool
+    prefetch_multiplier: int
+    """0 is unlimited, as in Celery."""
+    fair: bool
+    time_limits: TimeLimits | None
+    """None where the execution pool cannot enforce any (Threads, Eventlet, Solo)."""
+    max_tasks_per_child: int | None
+    max_memory_per_child_kib: int | None
+    scaling: Scaling
+    termination_grace_period_seconds: int
+    resources: Json
+    pod_template: Json
+    max_unavailable: int | str
+    """Of the PodDisruptionBudget: a number or a percentage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """How the worker's side of umbel comes into the pod."""
+
+    inject: Inject
+    image: str | None
+    """None: the image that the operator was installed with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskQueueSpec:
+    """What the user asked for, complete."""
+
+    app: str
+    image: str
+    image_pull_policy: str | None
+    image_pull_secrets: Sequence[Json]
+    service_account_name: str | None
+    env: Sequence[Json]
+    env_from: Sequence[Json]
+    working_dir: str | None
+    command: tuple[str, ...]
+    broker: Broker
+    result_backend: SecretRef | None
+    pools: tuple[Pool, ...]
+    runtime: Runtime
+    paused: Paused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskQueue:
+    """A TaskQueue object: identity and parsed spec."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    spec: TaskQueueSpec
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(namespace, name): what identifies it among the living."""
+        return (self.namespace, self.name)
