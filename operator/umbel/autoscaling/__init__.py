@@ -1,1 +1,1 @@
-"""From a snapshot to the size of every pool: pure functions of their arguments, each naming its rule."""
+"""From a snapshot to the size of every pool: pure functions, each naming the rule it keeps."""

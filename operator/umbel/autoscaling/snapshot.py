@@ -5,6 +5,7 @@ Rule U: what could not be read is `None`, never 0. A queue that does not exist y
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class BrokerReading:
     queues: Mapping[str, QueueCounts]
     """Every queue that was asked for; one that does not exist yet is there with zeros."""
     unattributed: int = 0
-    """Unacknowledged messages whose queue could not be told: they may belong to any queue of this broker."""
+    """Unacknowledged messages whose queue could not be told: it may be any of this broker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +33,12 @@ class BrokerFailure:
     """A broker that could not be read."""
 
     reason: str
-    """CamelCase word for a condition: `Refused`, `AuthenticationFailed`, `Timeout`, `SecretNotFound`, ..."""
+    """CamelCase word for a condition: `Unreachable`, `AuthenticationFailed`, `Timeout`, ..."""
     message: str
     """A sentence for the user: what failed, where, and what to do. Never holds a password."""
 
 
-type BrokerResult = BrokerReading | BrokerFailure
+BrokerResult: TypeAlias = BrokerReading | BrokerFailure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +59,10 @@ class PoolSnapshot:
 
     waiting: int | None
     unacknowledged: int | None
+    unattributed: int = 0
+    """Unacknowledged messages of the broker that may be this pool's (BrokerReading)."""
     active: int | None
-    """Tasks running according to the workers; None while any pod of the pool is silent (rule U: busy)."""
+    """Tasks running, as the workers say; None while any pod of the pool is silent (rule U)."""
     replicas: int
     """`spec.replicas` of the Deployment as last seen or written."""
     ready_replicas: int = 0
@@ -71,6 +74,6 @@ class PoolHistory:
     """What a decision must remember; goes in and comes out of every decision."""
 
     needs: tuple[tuple[float, int], ...] = field(default=())
-    """(when, replicas needed), oldest first, of the longer stabilization window."""
+    """(since when, replicas needed), oldest first; reaches back over the longer window."""
     unknown_since: float | None = None
     """When the broker's counts were first missing; None while they are known."""

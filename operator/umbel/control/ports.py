@@ -20,7 +20,7 @@ class Clock(Protocol):
 
 
 class BrokerReader(Protocol):
-    """One broker, read once a tick for all TaskQueues on it. Holds its connections between ticks."""
+    """One broker, read once a tick for all TaskQueues on it; keeps its connections."""
 
     async def read(self, queues: Collection[str]) -> BrokerResult:
         """Count these queues in one batched request.
@@ -54,7 +54,7 @@ class Brokers(Protocol):
         """A reader for this broker; nothing is connected before the first read.
 
         Raises:
-            umbel.brokers.url.InvalidBrokerURL: the URL cannot be used; the message says how to mend it.
+            InvalidBrokerURL: the URL cannot be used; the message says how to mend it.
         """
         ...
 

@@ -8,9 +8,9 @@ are pieces of Kubernetes objects that umbel passes on without looking inside.
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-type Json = Mapping[str, Any]
+Json: TypeAlias = Mapping[str, Any]
 """A piece of a Kubernetes object, as its API writes it."""
 
 
