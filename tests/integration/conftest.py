@@ -1,0 +1,92 @@
+"""Real brokers for integration tests; see `servers.py`.
+
+A missing package skips the test on a laptop and fails it where `CI` is set.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.integration.servers import (
+    RabbitMQServer,
+    RedisServer,
+    rabbitmq_missing,
+    redis_missing,
+)
+
+
+def _require(missing: str | None) -> None:
+    if missing and os.environ.get("CI"):
+        pytest.fail(missing)
+    if missing:
+        pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def server_directory() -> Iterator[Path]:
+    """Short and gone at the end: pytest keeps its own temporary directories of the last runs."""
+    directory = Path(tempfile.mkdtemp(prefix="umbel-test-"))
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def redis_server(server_directory: Path) -> Iterator[RedisServer]:
+    """One Redis for the whole run; do not stop or pause it (`own_redis` is for that)."""
+    _require(redis_missing())
+    (server_directory / "redis").mkdir()
+    server = RedisServer(server_directory / "redis")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server(server_directory: Path) -> Iterator[RabbitMQServer]:
+    """One RabbitMQ for the whole run; do not stop or pause it (`own_rabbitmq` is for that)."""
+    _require(rabbitmq_missing())
+    (server_directory / "rabbitmq").mkdir()
+    server = RabbitMQServer(server_directory / "rabbitmq")
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
+    """Start a Redis for one test alone: `own_redis(*redis_server_options, password=None)`."""
+    _require(redis_missing())
+    started: list[RedisServer] = []
+
+    def start(*options: str, password: str | None = None) -> RedisServer:
+        directory = tmp_path / f"redis-{len(started)}"
+        directory.mkdir()
+        server = RedisServer(directory, *options, password=password)
+        started.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def own_rabbitmq(server_directory: Path) -> Iterator[Callable[[], RabbitMQServer]]:
+    """Start a RabbitMQ for one test alone (about 6 s): `own_rabbitmq()`."""
+    _require(rabbitmq_missing())
+    started: list[RabbitMQServer] = []
+
+    def start() -> RabbitMQServer:
+        directory = Path(tempfile.mkdtemp(prefix="rabbitmq-", dir=server_directory))
+        server = RabbitMQServer(directory)
+        started.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in started:
+        server.close()

@@ -1,0 +1,286 @@
+"""Private Redis and RabbitMQ servers for tests, from Debian's packages, on free loopback ports.
+
+Every server is a child of the test run in a directory of its own and is ended by its own process
+ids. Ready means that it answers its protocol, found by polling with a deadline; what it last said
+is in the error when it does not.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote
+from urllib.request import HTTPBasicAuthHandler as BasicAuth
+from urllib.request import HTTPPasswordMgrWithDefaultRealm, build_opener
+
+RABBITMQ_SCRIPT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+REDIS_START_SECONDS = 10
+RABBITMQ_START_SECONDS = 60
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(what: str, check: Callable[[], object], seconds: float, every: float = 0.05) -> None:
+    """Poll until `check` is true.
+
+    Raises:
+        TimeoutError: it never was; the message holds what it last gave or raised.
+    """
+    deadline = time.monotonic() + seconds  # noqa: TID251 - a real server keeps real time
+    last: object = None
+    while time.monotonic() < deadline:  # noqa: TID251
+        try:
+            last = check()
+        except (OSError, ValueError) as error:
+            last = error
+        else:
+            if last:
+                return
+        time.sleep(every)
+    message = f"{what}: not so after {seconds} s; last seen: {last!r}"
+    raise TimeoutError(message)
+
+
+class _Server:
+    """One process group that this test run started."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def _spawn(self, command: list[str], environment: dict[str, str] | None = None) -> None:
+        log = (self.directory / "server.log").open("ab")
+        with log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=self.directory,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, number)
+
+    def pause(self) -> None:
+        """Let it hang: connections stay open, nothing is answered (SIGSTOP)."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on (SIGCONT)."""
+        self._signal(signal.SIGCONT)
+
+    def log(self) -> str:
+        """The end of what the server printed."""
+        path = self.directory / "server.log"
+        return path.read_text(errors="replace")[-2000:] if path.exists() else ""
+
+    def _wait_ready(self, check: Callable[[], object], seconds: float) -> None:
+        try:
+            wait_until(f"{type(self).__name__} in {self.directory} is ready", check, seconds)
+        except TimeoutError as error:
+            message = f"{error}\nits log ends with:\n{self.log()}"
+            self.stop()
+            raise TimeoutError(message) from None
+
+    def stop(self) -> None:
+        """End it and wait until it is gone."""
+        raise NotImplementedError
+
+
+class RedisServer(_Server):
+    """A Redis without persistence; what it holds is gone after `stop`."""
+
+    def __init__(self, directory: Path, *options: str, password: str | None = None) -> None:
+        super().__init__(directory)
+        self.port = free_port()
+        self.password = password
+        self._options = options
+
+    def url(self, db: int = 0) -> str:
+        """The broker URL of one database, with the password if there is one."""
+        secret = f":{quote(self.password, safe='')}@" if self.password else ""
+        return f"redis://{secret}127.0.0.1:{self.port}/{db}"
+
+    def start(self) -> None:
+        """Start on the same port as before and wait until it answers."""
+        secret = ["--requirepass", self.password] if self.password else []
+        # No file, no snapshot, no log of its own: nothing is left but the directory.
+        plain = ["--save", "", "--appendonly", "no", "--daemonize", "no", *secret, *self._options]
+        self._spawn(["redis-server", "--bind", "127.0.0.1", "--port", str(self.port), *plain])
+        self._wait_ready(self._answers, REDIS_START_SECONDS)
+
+    def _answers(self) -> bool:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith((b"+PONG", b"-NOAUTH"))
+
+    def stop(self) -> None:
+        """End it at once and wait until it is gone."""
+        if self._process is not None:
+            self._signal(signal.SIGKILL)
+            self._process.wait(timeout=10)
+            self._process = None
+
+
+class RabbitMQServer(_Server):
+    """A RabbitMQ node with the management API and an epmd of its own; messages survive `stop`."""
+
+    user = "guest"
+    password = "guest"
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.amqp_port = free_port()
+        self.management_port = free_port()
+        self._epmd_port = free_port()
+        self._dist_port = free_port()
+        self._epmd: subprocess.Popen[bytes] | None = None
+        self._node = f"umbel-{uuid.uuid4().hex[:12]}@localhost"
+
+    @property
+    def url(self) -> str:
+        """The broker URL of the default virtual host."""
+        return f"amqp://{self.user}:{self.password}@127.0.0.1:{self.amqp_port}//"
+
+    @property
+    def management_url(self) -> str:
+        """Root of the HTTP API, credentials included."""
+        return f"http://{self.user}:{self.password}@127.0.0.1:{self.management_port}"
+
+    def start(self) -> None:
+        """Start on the same ports with the same data as before; wait for AMQP and the HTTP API."""
+        self._write_configuration()
+        self._start_epmd()
+        self._spawn([str(RABBITMQ_SCRIPT)], self._environment())
+        self._wait_ready(self._answers, RABBITMQ_START_SECONDS)
+
+    def _write_configuration(self) -> None:
+        (self.directory / "plugins").write_text("[rabbitmq_management].\n")
+        (self.directory / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{self.amqp_port}\n"
+            "management.tcp.ip = 127.0.0.1\n"
+            f"management.tcp.port = {self.management_port}\n"
+            "disk_free_limit.absolute = 1MB\n"
+        )
+
+    def _environment(self) -> dict[str, str]:
+        here = str(self.directory)
+        return {
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "HOME": here,  # where Erlang makes its cookie
+            "RABBITMQ_NODENAME": self._node,
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.amqp_port),
+            "RABBITMQ_DIST_PORT": str(self._dist_port),
+            "RABBITMQ_MNESIA_BASE": f"{here}/data",
+            "RABBITMQ_LOG_BASE": f"{here}/log",
+            "RABBITMQ_PID_FILE": f"{here}/pid",
+            "RABBITMQ_CONFIG_FILE": f"{here}/rabbitmq",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{here}/plugins",
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            # Erlang's schedulers spin while they wait; with two cores that is felt by everybody.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none "
+            "-kernel inet_dist_use_interface {127,0,0,1}",
+        }
+
+    def _start_epmd(self) -> None:
+        """In the foreground and ours: Erlang would leave one of its own behind for ever."""
+        if self._epmd is None:
+            self._epmd = subprocess.Popen(
+                [_epmd(), "-port", str(self._epmd_port), "-address", "127.0.0.1"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            wait_until("epmd listens", lambda: _listens(self._epmd_port), 10)
+
+    def _answers(self) -> bool:
+        return _listens(self.amqp_port) and self.api("/api/overview") == 200
+
+    def api(self, path: str) -> int:
+        """GET this path of the HTTP API.
+
+        Returns:
+            The HTTP status.
+        """
+        manager = HTTPPasswordMgrWithDefaultRealm()
+        root = f"http://127.0.0.1:{self.management_port}"
+        manager.add_password(None, root, self.user, self.password)
+        try:
+            with build_opener(BasicAuth(manager)).open(root + path, timeout=2) as answer:
+                return int(answer.status)
+        except HTTPError as error:
+            error.close()
+            return int(error.code)
+        except URLError as error:
+            raise OSError(str(error.reason)) from error
+
+    def stop(self) -> None:
+        """End the node (orderly first) and wait until it is gone; its epmd stays for `start`."""
+        if self._process is None:
+            return
+        self.resume()
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
+            os.kill(int((self.directory / "pid").read_text()), signal.SIGTERM)
+        try:
+            self._process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+            self._process.wait(timeout=10)
+        with contextlib.suppress(ProcessLookupError):  # helpers of Erlang's outlive it by moments
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process = None
+
+    def close(self) -> None:
+        """End the node and its epmd."""
+        self.stop()
+        if self._epmd is not None:
+            self._epmd.kill()
+            self._epmd.wait(timeout=10)
+            self._epmd = None
+
+
+def _listens(port: int) -> bool:
+    with socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+
+
+def _epmd() -> str:
+    found = shutil.which("epmd")
+    if found is None:
+        message = "epmd is not installed (it comes with Debian's erlang-base)"
+        raise FileNotFoundError(message)
+    return found
+
+
+def redis_missing() -> str | None:
+    """Why no Redis can be started here; None when one can."""
+    if shutil.which("redis-server"):
+        return None
+    return "redis-server is not installed (apt-get install redis-server)"
+
+
+def rabbitmq_missing() -> str | None:
+    """Why no RabbitMQ can be started here; None when one can."""
+    if RABBITMQ_SCRIPT.exists() and shutil.which("epmd"):
+        return None
+    return "rabbitmq-server is not installed (apt-get install rabbitmq-server)"
