@@ -1,1 +1,1 @@
-"""Kubernetes objects as functions of a TaskQueue: one file an object, dictionaries ready to be applied."""
+"""Kubernetes objects as functions of a TaskQueue: one file an object, ready to be applied."""

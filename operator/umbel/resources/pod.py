@@ -1,0 +1,77 @@
+"""The pod template of a pool: the worker, the runtime's init container, and what both run under."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from umbel.resources import worker
+from umbel.resources.names import (
+    RUNTIME_CONTAINER,
+    RUNTIME_VOLUME,
+    SCRATCH_VOLUME,
+    labels,
+)
+from umbel.resources.overlay import merge
+from umbel.resources.worker_contract import MOUNT_PATH, RUNTIME_PATH
+from umbel.spec.model import Inject, Pool, TaskQueue, TaskQueueSpec
+
+USER_ID = 65532
+"""Who the worker runs as unless the overlay says otherwise: images name their users in ways that
+`runAsNonRoot` cannot check, and a number always can be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeImage:
+    """The image that carries `umbel_worker`, as the operator was installed with it."""
+
+    image: str
+    pull_policy: str
+
+
+def pod_template(queue: TaskQueue, pool: Pool, runtime: RuntimeImage) -> dict[str, Any]:
+    """The whole template, the user's overlay merged in."""
+    template = {
+        "metadata": {"labels": labels(queue, pool)},
+        "spec": _pod(queue.spec, pool, runtime),
+    }
+    return merge(template, pool.pod_template)
+
+
+def _pod(spec: TaskQueueSpec, pool: Pool, runtime: RuntimeImage) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "containers": [worker.container(spec, pool)],
+        "volumes": [{"name": SCRATCH_VOLUME, "emptyDir": {}}],
+        "terminationGracePeriodSeconds": pool.termination_grace_period_seconds,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER_ID,
+            "runAsGroup": USER_ID,
+            "fsGroup": USER_ID,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        # a worker has no business with the Kubernetes API unless the user gave it an account
+        "automountServiceAccountToken": spec.service_account_name is not None,
+        "enableServiceLinks": False,  # keeps *_SERVICE_HOST variables of the namespace out
+    }
+    if spec.service_account_name:
+        described["serviceAccountName"] = spec.service_account_name
+    if spec.image_pull_secrets:
+        described["imagePullSecrets"] = [dict(item) for item in spec.image_pull_secrets]
+    if spec.runtime.inject is Inject.AUTO:
+        described["initContainers"] = [_runtime_container(spec, runtime)]
+        described["volumes"].append({"name": RUNTIME_VOLUME, "emptyDir": {}})
+    return described
+
+
+def _runtime_container(spec: TaskQueueSpec, runtime: RuntimeImage) -> dict[str, Any]:
+    return {
+        "name": RUNTIME_CONTAINER,
+        "image": spec.runtime.image or runtime.image,
+        "imagePullPolicy": runtime.pull_policy,
+        "command": [f"{RUNTIME_PATH}/busybox", "cp", "-r", f"{RUNTIME_PATH}/.", f"{MOUNT_PATH}/"],
+        "resources": {
+            "requests": {"cpu": "10m", "memory": "16Mi"},
+            "limits": {"memory": "64Mi"},
+        },
+        "securityContext": worker.security_context(),
+        "volumeMounts": [{"name": RUNTIME_VOLUME, "mountPath": MOUNT_PATH}],
+    }

@@ -1,0 +1,154 @@
+"""The container `worker`: how a pool's settings become Celery's command line and environment.
+
+Settings go the way that wins (rule S): queues, concurrency, pool and children by command line,
+which beats app.conf in every app style; what decorators, app.conf or messages could contradict
+goes to `umbel_worker` in UMBEL_WORKER_CONFIG, which sets it on the loaded tasks.
+"""
+
+from typing import Any
+
+from umbel.resources.names import (
+    RUNTIME_VOLUME,
+    SCRATCH_VOLUME,
+    WORKER_CONTAINER,
+    node_name_prefix,
+)
+from umbel.resources.worker_contract import (
+    BOOT_MODULE,
+    CONFIG_ENV,
+    LAUNCHER,
+    LIVE_PATH,
+    MOUNT_PATH,
+    PORT,
+    READY_PATH,
+    WorkerConfig,
+)
+from umbel.spec.model import ExecutionPool, Inject, Pool, SecretRef, TaskQueueSpec
+
+PORT_NAME = "umbel"
+
+KILL_MARGIN_SECONDS = 15
+"""Late tasks go back this long before the grace period ends: a cold shutdown takes 1.2 to 2 s
+idle, more under load (docs/worker.md)."""
+
+PROBE_PERIOD_SECONDS = 5
+
+
+def worker_config(spec: TaskQueueSpec, pool: Pool) -> WorkerConfig:
+    """What `umbel_worker` is to enforce in this pool."""
+    limits = pool.time_limits
+    return WorkerConfig(
+        acks_late=pool.acks_late,
+        reject_on_worker_lost=pool.reject_on_worker_lost,
+        prefetch_multiplier=pool.prefetch_multiplier,
+        soft_time_limit=limits.soft_seconds if limits else None,
+        hard_time_limit=limits.hard_seconds if limits else None,
+        visibility_timeout=spec.broker.visibility_timeout_seconds,
+        give_back_after=(
+            pool.termination_grace_period_seconds - KILL_MARGIN_SECONDS if pool.acks_late else None
+        ),
+    )
+
+
+def arguments(spec: TaskQueueSpec, pool: Pool) -> list[str]:
+    """What follows the `celery` command.
+
+    Gossip and mingle are off: with 50 workers they cost 81 % of a core and 1 MB/s, and umbel needs
+    neither. Heartbeats stay on: they are the workers' report.
+    """
+    given = ["-A", spec.app, "worker", "-I", BOOT_MODULE]
+    given += ["-n", f"{node_name_prefix(pool)}@%h", "-Q", ",".join(pool.queues)]
+    given += ["-P", pool.execution_pool.value.lower(), "-c", str(pool.concurrency)]
+    given += ["--prefetch-multiplier", str(pool.prefetch_multiplier)]
+    given += ["--without-gossip", "--without-mingle"]
+    return given + _limits(pool) + _children(pool)
+
+
+def _limits(pool: Pool) -> list[str]:
+    if pool.time_limits is None:
+        return []
+    limits = pool.time_limits
+    return ["--time-limit", str(limits.hard_seconds), "--soft-time-limit", str(limits.soft_seconds)]
+
+
+def _children(pool: Pool) -> list[str]:
+    if pool.execution_pool is not ExecutionPool.PREFORK:
+        return []
+    given = ["-O", "fair" if pool.fair else "fast"]
+    if pool.max_tasks_per_child is not None:
+        given += ["--max-tasks-per-child", str(pool.max_tasks_per_child)]
+    if pool.max_memory_per_child_kib is not None:
+        given += ["--max-memory-per-child", str(pool.max_memory_per_child_kib)]
+    return given
+
+
+def _from_secret(name: str, ref: SecretRef) -> dict[str, Any]:
+    return {
+        "name": name,
+        "valueFrom": {"secretKeyRef": {"name": ref.name, "key": ref.key}},
+    }
+
+
+def environment(spec: TaskQueueSpec, pool: Pool) -> list[dict[str, Any]]:
+    """The user's variables, then umbel's."""
+    variables = [dict(item) for item in spec.env]
+    variables.append(_from_secret("CELERY_BROKER_URL", spec.broker.url))
+    if spec.result_backend is not None:
+        variables.append(_from_secret("CELERY_RESULT_BACKEND", spec.result_backend))
+    variables.append({"name": CONFIG_ENV, "value": worker_config(spec, pool).to_json()})
+    return variables
+
+
+def _probe(path: str, **fields: int) -> dict[str, Any]:
+    return {
+        "httpGet": {"path": path, "port": PORT_NAME, "scheme": "HTTP"},
+        "timeoutSeconds": 3,
+        **fields,
+    }
+
+
+def probes() -> dict[str, Any]:
+    """Asked over HTTP of the running worker: no second Celery is started.
+
+    An application may import for five minutes before it must answer.
+    """
+    return {
+        "startupProbe": _probe(LIVE_PATH, periodSeconds=1, failureThreshold=300),
+        "livenessProbe": _probe(LIVE_PATH, periodSeconds=20, failureThreshold=6),
+        "readinessProbe": _probe(READY_PATH, periodSeconds=PROBE_PERIOD_SECONDS),
+    }
+
+
+def security_context() -> dict[str, Any]:
+    """What the Pod Security Standard "restricted" asks of a container, and a read-only root."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+
+
+def container(spec: TaskQueueSpec, pool: Pool) -> dict[str, Any]:
+    """The container `worker`, complete but for the user's overlay."""
+    injected = spec.runtime.inject is Inject.AUTO
+    mounts: list[dict[str, Any]] = [{"name": SCRATCH_VOLUME, "mountPath": "/tmp"}]  # noqa: S108 - in the pod
+    if injected:
+        mounts.append({"name": RUNTIME_VOLUME, "mountPath": MOUNT_PATH, "readOnly": True})
+    described: dict[str, Any] = {
+        "name": WORKER_CONTAINER,
+        "image": spec.image,
+        "command": [LAUNCHER, *spec.command] if injected else list(spec.command),
+        "args": arguments(spec, pool),
+        "env": environment(spec, pool),
+        "ports": [{"name": PORT_NAME, "containerPort": PORT, "protocol": "TCP"}],
+        "resources": dict(pool.resources),
+        "securityContext": security_context(),
+        "volumeMounts": mounts,
+        **probes(),
+    }
+    optional = {
+        "imagePullPolicy": spec.image_pull_policy,
+        "workingDir": spec.working_dir,
+        "envFrom": [dict(item) for item in spec.env_from],
+    }
+    return described | {field: value for field, value in optional.items() if value}
