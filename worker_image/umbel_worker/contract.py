@@ -1,8 +1,8 @@
 """What the operator and the worker's side agree on: names, paths and the settings handed over.
 
-The operator (`umbel.resources.worker_contract`) and the worker (`umbel_worker.contract`) each hold this
-file, byte for byte; `tests/unit/test_worker_contract.py` compares them. It runs on Python 3.9 and imports
-nothing but the standard library.
+The operator (`umbel.resources.worker_contract`) and the worker (`umbel_worker.contract`) each hold
+this file, byte for byte; `tests/unit/test_worker_contract.py` compares them. It runs on Python 3.9
+and imports nothing but the standard library.
 """
 
 import json
