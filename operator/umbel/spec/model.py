@@ -1,8 +1,8 @@
 """The parsed TaskQueue: what every other package works with.
 
 Every field is final: defaults of the profile are already filled in, limits are checked
-(`umbel.spec.parse` does both). The dictionaries that remain (`env`, `resources`, `pod_template`, ...)
-are pieces of Kubernetes objects that umbel passes on without looking inside.
+(`umbel.spec.parse` does both). The dictionaries that remain (`env`, `resources`, `pod_template`,
+...) are pieces of Kubernetes objects that umbel passes on without looking inside.
 """
 
 import enum
@@ -78,7 +78,7 @@ class SecretRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisLayout:
-    """Where kombu's Redis transport keeps messages, as the application's broker_transport_options say."""
+    """Where kombu keeps messages in Redis, as broker_transport_options of the application say."""
 
     key_prefix: str
     """`global_keyprefix`; empty for none."""
@@ -95,7 +95,8 @@ class Broker:
     url: SecretRef
     management_url: SecretRef | None
     visibility_timeout_seconds: int
-    """Redis only: how long a message may stay unacknowledged before any worker hands it out again."""
+    """Redis only: how long a message may stay unacknowledged before any worker hands it out
+    again."""
     redis: RedisLayout
 
 
@@ -103,7 +104,8 @@ class Broker:
 class TimeLimits:
     """Celery's time limits of one task, seconds."""
 
-    soft_seconds: int
+    soft_seconds: int | None
+    """None where the execution pool enforces the hard limit only (Gevent)."""
     hard_seconds: int
 
 
