@@ -57,3 +57,5 @@ needs_go() { # Go from 1.21 on fetches the newer toolchain that a module asks fo
   die "Go 1.21 or newer is needed (found: $found). Debian 12 has 1.19, which is too old: install golang-go from" \
     "bookworm-backports, or the archive of https://go.dev/dl/ unpacked to /usr/local, with /usr/local/go/bin on PATH."
 }
+
+docker_answers() { command -v docker > /dev/null && timeout 10 docker version --format '{{.Server.Version}}' > /dev/null 2>&1; }

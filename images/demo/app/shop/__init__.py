@@ -1,0 +1,1 @@
+"""A small shop whose reports take long and whose emails do not."""
