@@ -68,7 +68,10 @@ def _limits(pool: Pool) -> list[str]:
     if pool.time_limits is None:
         return []
     limits = pool.time_limits
-    return ["--time-limit", str(limits.hard_seconds), "--soft-time-limit", str(limits.soft_seconds)]
+    given = ["--time-limit", str(limits.hard_seconds)]
+    if limits.soft_seconds is not None:
+        given += ["--soft-time-limit", str(limits.soft_seconds)]
+    return given
 
 
 def _children(pool: Pool) -> list[str]:

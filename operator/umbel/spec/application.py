@@ -93,7 +93,7 @@ def read_result_backend(spec: Section) -> SecretRef | None:
     if backend is None:
         return None
     backend.only("urlSecretRef")
-    return read_secret_ref(backend.section("urlSecretRef"))
+    return read_secret_ref(backend.section("urlSecretRef", required=True))
 
 
 def read_redis_layout(section: Section) -> RedisLayout:

@@ -234,7 +234,10 @@ class Section:
             self.fault(name, "is required: set it")
 
     def _is_stand_in(self) -> bool:
-        return any(fault.path == self.path for fault in self.faults.found)
+        """Whether the section itself, or what it lies in, is faulty already."""
+        return any(
+            fault.path == self.path or _below(self.path, fault.path) for fault in self.faults.found
+        )
 
     def _checked(self, name: str, fault_of: Callable[[Any], str | None]) -> Any:
         """The field if it is there and right, else None."""

@@ -123,7 +123,7 @@ def _read_pools(spec: Section) -> tuple[Pool, ...]:
 def _read_broker(section: Section, pools: tuple[Pool, ...]) -> Broker:
     section.only("urlSecretRef", "managementURLSecretRef", "visibilityTimeoutSeconds", "redis")
     return Broker(
-        url=read_secret_ref(section.section("urlSecretRef")),
+        url=read_secret_ref(section.section("urlSecretRef", required=True)),
         management_url=read_optional_secret_ref(section, "managementURLSecretRef"),
         visibility_timeout_seconds=section.integer(
             "visibilityTimeoutSeconds", bounds.VISIBILITY_TIMEOUT, _visibility_seconds(pools)

@@ -16,14 +16,17 @@ RUNTIME_INIT_CONTAINER = "umbel-runtime"
 RUNTIME_VOLUME = "umbel"
 RUNTIME_MOUNT_PATH = "/umbel"
 PROBE_PORT = 9540
+PROBE_PORT_NAME = "umbel"
 
 _LISTED = Whole(minimum=0, maximum=256)
 _LABEL = Text(max_length=253)
+_MOUNT_PATH = Text(max_length=4096)
+_PORT = Whole(minimum=1, maximum=65535)
 _METADATA = ("labels", "annotations")
 
 _SET_IN_SPEC = "is set by umbel: remove it here, and use {} instead"
 _OWNED = "is set by umbel: remove it"
-_NAME_TAKEN = "is a name that umbel uses itself: choose another one"
+_TAKEN = "umbel uses this itself: choose another one"
 
 _POD_FIELDS = {
     "terminationGracePeriodSeconds": "terminationGracePeriodSeconds of the pool",
@@ -33,6 +36,7 @@ _POD_FIELDS = {
     "restartPolicy": None,
     "shareProcessNamespace": None,  # Celery must be process 1, which is sent SIGTERM
 }
+# `startupProbe` is not among them: an application that imports for very long has to stretch it
 _WORKER_FIELDS = {
     "image": "spec.image",
     "imagePullPolicy": "spec.imagePullPolicy",
@@ -97,26 +101,33 @@ def _check_worker(container: Section) -> None:
         refusal = environment.refusal(variable.data.get("name"))
         if refusal is not None:
             variable.fault("name", refusal)
-    for path, port in container.elements("ports", _LISTED):
-        if isinstance(port, dict) and port.get("containerPort") == PROBE_PORT:
-            container.faults.add(f"{path}.containerPort", _NAME_TAKEN.replace("name", "port"))
-    for path, mount in container.elements("volumeMounts", _LISTED):
-        _check_mount(container, path, mount)
+    for port in container.sections("ports", _LISTED):
+        _check_port(port)
+    for mount in container.sections("volumeMounts", _LISTED):
+        _check_mount(mount)
 
 
-def _check_mount(container: Section, path: str, mount: object) -> None:
-    if not isinstance(mount, dict):
-        container.faults.add(path, "must be a map with name and mountPath")
-        return
-    if mount.get("name") == RUNTIME_VOLUME:
-        container.faults.add(f"{path}.name", _NAME_TAKEN)
-    if str(mount.get("mountPath")).rstrip("/") == RUNTIME_MOUNT_PATH:
-        container.faults.add(f"{path}.mountPath", _NAME_TAKEN.replace("name", "path"))
+def _check_port(port: Section) -> None:
+    """Ports are merged by their number, so each needs one."""
+    if not port.has("containerPort"):
+        port.fault("containerPort", "is required: set it")
+    if port.integer("containerPort", _PORT, 0) == PROBE_PORT:
+        port.fault("containerPort", _TAKEN)
+    if port.data.get("name") == PROBE_PORT_NAME:
+        port.fault("name", _TAKEN)
+
+
+def _check_mount(mount: Section) -> None:
+    """Mounts are merged by their path, so each needs one."""
+    if mount.text("name", _LABEL) == RUNTIME_VOLUME:
+        mount.fault("name", _TAKEN)
+    if mount.text("mountPath", _MOUNT_PATH).rstrip("/") == RUNTIME_MOUNT_PATH:
+        mount.fault("mountPath", _TAKEN)
 
 
 def _check_name(element: Section, taken: str) -> None:
     if element.text("name", _LABEL) == taken:
-        element.fault("name", _NAME_TAKEN)
+        element.fault("name", _TAKEN)
 
 
 def _refuse_owned(section: Section, owned: dict[str, str | None]) -> None:
