@@ -14,8 +14,11 @@ class QueueCounts:
 
     waiting: int
     """Ready messages, over every priority."""
-    unacknowledged: int
-    """Messages that a consumer holds: running, prefetched, or waiting for their ETA."""
+    unacknowledged: int | None
+    """Messages that a consumer holds: running, prefetched, or waiting for their ETA.
+
+    None where the broker does not tell (RabbitMQ without its management API).
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,8 @@ class BrokerReading:
     """Every queue that was asked for; one that does not exist yet is there with zeros."""
     unattributed: int = 0
     """Unacknowledged messages whose queue could not be told: it may be any of this broker."""
+    limitation: "BrokerFailure | None" = None
+    """Why some counts are None although the broker was read; None when nothing is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
