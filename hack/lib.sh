@@ -42,10 +42,15 @@ needs_debian() { # "command-or-path package"...: installs the packages whose com
   [[ $(id -u) == 0 ]] || die "missing: ${missing[*]}; as root: apt-get install ${missing[*]}"
   step "installing Debian's ${missing[*]}" apt_install "${missing[@]}"
 }
-apt_install() {
+apt_install() ( # a package's service must not start: what it would serve is started by us, elsewhere
+  local policy=/usr/sbin/policy-rc.d
+  if [[ ! -e $policy ]]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' > "$policy"; chmod +x "$policy"
+  fi
   [[ -n $(find /var/lib/apt/lists -name '*Packages*' -mmin -1440 -print -quit 2> /dev/null) ]] || quietly apt-get update -q
   DEBIAN_FRONTEND=noninteractive quietly apt-get install -y -q --no-install-recommends "$@"
-}
+)
 
 at_least() { # wanted found: compares dotted versions
   [[ $(printf '%s\n%s\n' "$1" "$2" | sort -V | head -1) == "$1" ]]

@@ -1,0 +1,72 @@
+# Every recipe is one line; the work is done by the scripts in hack/. `make` alone explains.
+# A cluster asked for by name: make demo CONTEXT=name, or UMBEL_KUBECONFIG=file. Else kind, else a local one.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+python := .venv/bin/python
+in_cluster := eval "$$(hack/cluster env)";
+
+.NOTPARALLEL:
+
+.PHONY: help
+help: ## List what can be made
+	@awk -F ':[^#]*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: venv cluster-up images ## Show the main job, from nothing to a summary (fresh machine: 15 minutes, again: under 90 s)
+	@$(in_cluster) $(python) hack/demo.py
+
+.PHONY: test
+test: check services e2e ## Everything: check, contract and integration tests with real brokers, end to end
+
+.PHONY: check
+check: no-shadow venv ## Lint, types, import contracts, unit, property and simulation tests (under a minute)
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/pytest -q tests/unit tests/property tests/simulation
+
+.PHONY: e2e
+e2e: venv cluster-up images ## End-to-end tests on the cluster
+	$(in_cluster) .venv/bin/pytest tests/e2e
+
+.PHONY: bench
+bench: venv cluster-up images ## Measure what the README claims
+	$(in_cluster) $(python) -m benchmarks
+
+.PHONY: cluster-up
+cluster-up: ## Find a cluster, or start one
+	@hack/cluster up
+
+.PHONY: images
+images: ## Build the images whose inputs changed and load them into the cluster
+	@hack/images
+
+.PHONY: install
+install: cluster-up images ## Install the working tree into the cluster with Helm
+	@hack/install
+
+.PHONY: cluster-down
+cluster-down: ## Delete the cluster that cluster-up started, and all it left on the host
+	@hack/cluster down
+
+.PHONY: lock
+lock: ## Resolve requirements/*.txt anew from pyproject.toml
+	@hack/lock
+
+# --- parts of the above
+
+.PHONY: venv
+venv:
+	@hack/tools venv
+
+.PHONY: services
+services: venv
+	@hack/tools brokers
+	.venv/bin/pytest tests/contract tests/integration
+
+# Python's own `operator` would be hidden by a package of that name.
+.PHONY: no-shadow
+no-shadow:
+	@test ! -e operator/__init__.py || { echo "operator/__init__.py hides Python's module 'operator': delete it" >&2; exit 1; }
