@@ -1,1 +1,5 @@
-"""Readers of brokers: one for Redis, one for RabbitMQ, and the listener for workers' heartbeats."""
+"""Reads brokers: how much waits in each queue, how much is held, and who works on it.
+
+Adapters of `umbel.control.ports`: `factory.KombuBrokers` for the real ones, `fake.FakeBrokers` for
+tests and simulation. Nothing here writes to a broker, but for the one event queue on RabbitMQ.
+"""
