@@ -1,0 +1,52 @@
+"""What `celery worker -I` imports: connects umbel to this worker, and nothing else does.
+
+Imported after the application and all its task modules, before Celery's `worker_init`. A worker
+whose settings are missing or unreadable must not run, so that ends the process with one sentence;
+SystemExit is also the one exception that Celery's signals let through. Probes are the opposite: no
+failure of theirs stops a worker.
+"""
+
+import os
+from typing import Any
+
+from celery import signals
+
+from umbel_worker import deadline, drain, health, settings, threads
+from umbel_worker.contract import WorkerConfig
+from umbel_worker.status import Status
+
+STATUS = Status()
+
+
+def _config() -> WorkerConfig:
+    try:
+        return settings.read(os.environ)
+    except settings.SettingsError as error:
+        message = f"umbel: this worker does not start: {error}"
+        raise SystemExit(message) from None
+
+
+CONFIG = _config()
+
+
+@signals.worker_init.connect(weak=False, dispatch_uid="umbel.boot")  # type: ignore[untyped-decorator]
+def on_worker_init(sender: Any = None, **_: Any) -> None:
+    """Take over this worker."""
+    try:
+        settings.enforce(sender, CONFIG)
+        threads.install(sender)
+        drain.install(sender, STATUS)
+        if CONFIG.acks_late and CONFIG.give_back_after is not None:
+            deadline.install(sender, CONFIG.give_back_after)
+    except Exception as error:  # Celery would log it and run with the wrong settings
+        message = f"umbel: this worker does not start: its settings cannot be enforced: {error!r}"
+        raise SystemExit(message) from error
+    health.start(STATUS)
+
+
+@signals.worker_shutting_down.connect(  # type: ignore[untyped-decorator]
+    weak=False, dispatch_uid="umbel.draining"
+)
+def on_shutting_down(**_: Any) -> None:
+    """Called inside the signal's handler: only take note."""
+    STATUS.draining = True

@@ -1,0 +1,191 @@
+"""Stop without loss: hand back at once what has not begun, finish what runs.
+
+Celery keeps what it has prefetched until its last running task ends, an hour for a long pool,
+while idle workers wait. And since 5.7 its warm shutdown forgets the tasks already written to a
+child process (`AsynPool.flush`): each child then waits 30 s to be asked for its result, and the
+task, done but never acknowledged, runs again.
+
+What this cannot do: a solo pool hands back only when its task ends, for that task is the main
+thread; a full green pool begins one more task before it stops.
+"""
+
+import time
+from queue import Empty
+from typing import TYPE_CHECKING, Any, Callable
+
+from celery.bootsteps import RUN
+from celery.utils.imports import symbol_by_name
+from celery.utils.log import get_logger
+from celery.worker import state
+
+from umbel_worker.status import Status
+
+BEAT_SECONDS = 5.0
+"""How often the event loop shows that it runs; each beat wakes the process."""
+
+LAST_READ_SECONDS = 2.0
+"""How long to wait for the end of Redis' blocking read, which lasts 1 s unless configured."""
+
+log = get_logger(__name__)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    class Consumer:
+        """What is used of `celery.worker.consumer.Consumer`."""
+
+        connection: Any
+        connection_errors: "tuple[type[BaseException], ...]"
+        controller: Any
+        hub: Any
+        pool: Any
+        task_buckets: Any
+        task_consumer: Any
+        timer: Any
+
+        def apply_eta_task(self, task: Any) -> None:
+            """Start a task whose time has come."""
+
+        def create_task_handler(self, *args: Any) -> Callable[[Any], None]:
+            """Make what is called with each message."""
+            raise NotImplementedError
+
+        def on_close(self) -> None:
+            """Forget what was received: the connection ends."""
+
+        def on_ready(self) -> None:
+            """Take note that the queues are consumed from."""
+
+else:
+    Consumer = object
+
+
+def install(worker: Any, status: Status) -> None:
+    """Mix `Draining` into whatever consumer class this worker uses.
+
+    Args:
+        worker: Celery's WorkController, at its `worker_init`.
+        status: What the probes read; kept up to date from now on.
+    """
+    used = symbol_by_name(worker.consumer_cls)
+    members = {"umbel_status": status, "__module__": __name__, "__doc__": used.__doc__}
+    worker.consumer_cls = type(f"Draining{used.__name__}", (Draining, used), members)
+
+
+class Draining(Consumer):
+    """A consumer that hands back what it holds when its worker is told to stop."""
+
+    umbel_status: Status
+
+    def on_ready(self) -> None:
+        """Called whenever the loop begins on a new connection."""
+        if self.hub and self.pool.uses_semaphore and self.umbel_status.last_beat is None:
+            self.timer.call_repeatedly(BEAT_SECONDS, self._beat)
+        self._beat()
+        self.umbel_status.consuming = True
+        super().on_ready()
+
+    def _beat(self) -> None:
+        if self.hub and self.pool.uses_semaphore:
+            self.umbel_status.last_beat = time.monotonic()
+
+    def create_task_handler(self, *args: Any) -> Callable[[Any], None]:
+        """Refuse what still arrives while the worker stops."""
+        handle = super().create_task_handler(*args)
+
+        def on_message(message: Any) -> None:
+            if self.umbel_status.draining:
+                message.reject_log_error(log, self.connection_errors, requeue=True)
+            else:
+                handle(message)
+
+        return on_message
+
+    def on_close(self) -> None:
+        """Called when the connection is lost, and when the worker stops."""
+        self.umbel_status.consuming = False
+        if not self._stops_warmly():
+            super().on_close()
+            return
+        self.umbel_status.draining = True
+        if self.connection and self.task_consumer:
+            self._hand_back()
+        # Stock `on_close` flushes the pool, which is right after a lost connection and wrong here.
+        pool, self.pool = self.pool, None
+        try:
+            super().on_close()
+        finally:
+            self.pool = pool
+
+    def _stops_warmly(self) -> bool:
+        # A cold shutdown (SIGQUIT) has handed back everything by the time it comes here.
+        return self.controller.blueprint.state != RUN and state.should_terminate in (None, False)
+
+    def _hand_back(self) -> None:
+        self._cancel()
+        if getattr(self.pool, "is_green", False):
+            time.sleep(0)  # lets the tasks begin that the pool has accepted
+        returned = 0
+        for request in set(self._waiting()):
+            request.message.reject_log_error(log, self.connection_errors, requeue=True)
+            request.acknowledged = True
+            returned += 1
+        log.warning(
+            "umbel: stopping: handed %d waiting tasks back, %d are running",
+            returned,
+            len(state.active_requests),
+        )
+        self._finish_reading()
+
+    def _cancel(self) -> None:
+        try:
+            self.task_consumer.cancel()
+        except self.connection_errors as error:  # then the broker takes everything back by itself
+            log.warning("umbel: stopping: the consumers were not cancelled: %r", error)
+
+    def _waiting(self) -> "Iterator[Any]":
+        """Requests that hold a message and have not begun."""
+        for request in set(state.reserved_requests):
+            if not self._begun(request):
+                yield request
+        for bucket in self.task_buckets.values():
+            if bucket is not None:  # a limited task is in no set of Celery's
+                yield from (request for request, _ in bucket.contents)
+        for entry in self._scheduled():
+            self.timer.cancel(entry)
+            yield entry.args[0]
+
+    def _begun(self, request: Any) -> bool:
+        if request.acknowledged or request in state.active_requests:
+            return True
+        recall = getattr(self.pool, "recall", None)
+        if recall is not None:
+            return not recall(request)
+        # With a result to come it is in a child process, or on its way there, and runs to its end.
+        return request._apply_result is not None
+
+    def _scheduled(self) -> "Iterator[Any]":
+        """Timer entries of tasks with an ETA or a countdown; Celery has a set of them from 5.7."""
+        starts = ("apply_eta_task", "_limit_post_eta")
+        for item in list(self.timer.queue):
+            function = item.entry.fun
+            if getattr(function, "__self__", None) is self and function.__name__ in starts:
+                yield item.entry
+
+    def _finish_reading(self) -> None:
+        """Hand back the message that Redis may just be giving to our last blocking read.
+
+        Without this it stays in the socket until the last running task ends, and is lost if the
+        process is killed before.
+        """
+        channel = self.task_consumer.channel
+        read = getattr(channel, "_in_poll", None)
+        if not read:
+            return
+        try:
+            if read.can_read(timeout=LAST_READ_SECONDS):
+                channel._brpop_read()
+        except Empty:
+            pass
+        except self.connection_errors as error:
+            log.warning("umbel: stopping: the last read from Redis failed: %r", error)

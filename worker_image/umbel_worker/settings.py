@@ -1,0 +1,143 @@
+"""Put the TaskQueue's settings above the application's own (rule S).
+
+Called at `worker_init`: every task module is loaded and no request class or strategy is built yet,
+so what is set here wins over decorators, `app.conf`, annotations and an application finalized at
+import.
+
+The trap is a time limit on the task: Celery copies a task's `time_limit` and `soft_time_limit`
+into every message of that task published from this process, so a short pool's tasks would carry
+its limit into a long one. Limits are therefore set on each *request*, as it arrives, never on
+tasks or `app.conf`.
+"""
+
+import math
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Optional
+
+from celery import signals
+
+from umbel_worker.contract import CONFIG_ENV, WorkerConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FLAGS = ("acks_late", "reject_on_worker_lost")
+
+
+class SettingsError(Exception):
+    """The worker must not run: its settings are unknown."""
+
+
+def read(environment: "Mapping[str, str]") -> WorkerConfig:
+    """The settings that the operator handed over.
+
+    Raises:
+        SettingsError: none there, or not a complete and well-typed WorkerConfig.
+    """
+    text = environment.get(CONFIG_ENV)
+    if not text:
+        message = f"the environment variable {CONFIG_ENV} is not set; the umbel operator sets it"
+        raise SettingsError(message)
+    try:
+        config = WorkerConfig.from_json(text)
+    except ValueError as error:
+        message = f"{CONFIG_ENV} is not the settings of a worker: {error}"
+        raise SettingsError(message) from error
+    faults = [fault for field in fields(config) for fault in _faults(field.name, config)]
+    if faults:
+        message = f"{CONFIG_ENV} is not the settings of a worker: {'; '.join(faults)}"
+        raise SettingsError(message)
+    return config
+
+
+def _faults(name: str, config: WorkerConfig) -> "list[str]":
+    value = getattr(config, name)
+    if name in FLAGS:
+        return [] if isinstance(value, bool) else [f"{name} must be true or false"]
+    if value is None and name != "prefetch_multiplier":
+        return []
+    least = 0 if name in ("prefetch_multiplier", "give_back_after") else 1
+    if isinstance(value, int) and not isinstance(value, bool) and value >= least:
+        return []
+    return [f"{name} must be a whole number, at least {least}"]
+
+
+def enforce(worker: Any, config: WorkerConfig) -> None:
+    """Make these settings win.
+
+    Args:
+        worker: Celery's WorkController, at its `worker_init`.
+        config: What the TaskQueue says.
+    """
+    app = worker.app
+    app.conf.update(configuration(app.conf, config))
+    app.finalize()
+    for task in app.tasks.values():
+        task.acks_late = config.acks_late
+        task.reject_on_worker_lost = config.reject_on_worker_lost
+    worker.prefetch_multiplier = config.prefetch_multiplier
+    # Without the lock, prefetched tasks queue up inside the pool, where none can be handed back.
+    worker.pool_putlocks = True
+    # The image's own CELERY_WORKER_AUTOSCALE would replace the concurrency that was asked for.
+    worker.options.pop("autoscale", None)
+    _limit_requests(config)
+
+
+def configuration(conf: "Mapping[str, Any]", config: WorkerConfig) -> "dict[str, Any]":
+    """What to change in `app.conf`."""
+    return {
+        "task_acks_late": config.acks_late,
+        "task_reject_on_worker_lost": config.reject_on_worker_lost,
+        "worker_prefetch_multiplier": config.prefetch_multiplier,
+        "worker_disable_prefetch": False,
+        "broker_transport_options": transport_options(
+            conf.get("broker_transport_options"), config.visibility_timeout
+        ),
+        # A soft shutdown sleeps through the seconds that are left before the kill.
+        "worker_soft_shutdown_timeout": 0.0,
+        "worker_enable_soft_shutdown_on_idle": False,
+    }
+
+
+def transport_options(
+    own: "Optional[Mapping[str, Any]]", visibility_timeout: Optional[int]
+) -> "dict[str, Any]":
+    """The application's transport options with the visibility timeout (seconds) among them."""
+    merged = dict(own or {})
+    if visibility_timeout is not None:
+        merged["visibility_timeout"] = visibility_timeout
+    return merged
+
+
+def _limit_requests(config: WorkerConfig) -> None:
+    hard, soft = config.hard_time_limit, config.soft_time_limit
+    if hard is None and soft is None:
+        return
+
+    def limit(request: Any = None, **_: Any) -> None:
+        request.time_limits = limited(request.time_limits, hard, soft)
+
+    signals.task_received.connect(limit, weak=False, dispatch_uid="umbel.limit")
+
+
+def limited(
+    asked: object, hard: Optional[int], soft: Optional[int]
+) -> "tuple[Optional[float], Optional[float]]":
+    """The time limits of one request, seconds, as (hard, soft).
+
+    Args:
+        asked: (hard, soft) of the message's header; anything, for a producer may send anything.
+        hard: The pool's hard limit; None leaves the message's own.
+        soft: The pool's soft limit; None leaves the message's own.
+    """
+    pair = asked if isinstance(asked, (list, tuple)) and len(asked) == 2 else (None, None)
+    return cap(pair[0], hard), cap(pair[1], soft)
+
+
+def cap(asked: object, most: Optional[int]) -> Optional[float]:
+    """The smaller of the two; what is no positive number is no limit."""
+    if isinstance(asked, bool) or not isinstance(asked, (int, float)):
+        return most
+    if not asked > 0 or math.isinf(asked):  # NaN is not above 0 either
+        return most
+    return asked if most is None else min(asked, most)
