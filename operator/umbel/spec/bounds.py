@@ -28,7 +28,9 @@ ENV_NAME = Text(max_length=253, pattern=_ENV_NAME)
 ENV_VALUE = Text(min_length=0, max_length=32768, private=True)
 ENV_FROM = Whole(minimum=0, maximum=32)
 
-SECRET_NAME = Text(max_length=253, pattern=_SUBDOMAIN, private=True)
+SECRET_NAME = Text(
+    max_length=253, pattern=_SUBDOMAIN, sentence=sentences.NAME_NOT_URL, private=True
+)
 """Private, because a URL with its password is sometimes put where the Secret's name belongs."""
 SECRET_KEY = Text(max_length=253, pattern="^[-._a-zA-Z0-9]+$", private=True)
 VISIBILITY_TIMEOUT = Whole(minimum=60, maximum=31_536_000)

@@ -23,6 +23,10 @@ ENV_CONTRADICTS_POOL = (
 ENV_FROM_ONE_SOURCE = (
     "name one of configMapRef and secretRef: add the one that is meant, or remove the other"
 )
+NAME_NOT_URL = (
+    "must be the name of a Secret in this namespace, never a URL: put the URL into a Secret, and "
+    "name that one here"
+)
 PRIORITY_STEPS = "the steps must rise, without a repetition, as in [0, 3, 6, 9]: put them in order"
 RUNTIME_IMAGE = "is used with inject Auto only: remove it, or set inject to Auto"
 

@@ -135,8 +135,7 @@ WRONG_SPECS = [
         id="a broker's URL as the Secret's name",
         patch={"spec.broker.urlSecretRef.name": "redis://:hunter2@redis:6379/0"},
         path="spec.broker.urlSecretRef.name",
-        words=("must match",),
-        server_words=("spec.broker.urlSecretRef.name", "should match"),
+        words=("must be the name of a Secret", "put the URL into a Secret"),
     ),
     WrongSpec(
         id="a Secret without its key",
