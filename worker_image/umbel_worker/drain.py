@@ -53,6 +53,9 @@ if TYPE_CHECKING:
         def on_close(self) -> None:
             """Forget what was received: the connection ends."""
 
+        def perform_pending_operations(self) -> None:
+            """Do what is due between two reads (pools without an event loop)."""
+
         def on_ready(self) -> None:
             """Take note that the queues are consumed from."""
 
@@ -100,6 +103,12 @@ class Draining(Consumer):
                 handle(message)
 
         return on_message
+
+    def perform_pending_operations(self) -> None:
+        """Called before each read of a pool without an event loop, which waits 2 s for messages."""
+        super().perform_pending_operations()
+        if self.umbel_status.draining and self.controller.blueprint.state == RUN:
+            state.maybe_shutdown()
 
     def on_close(self) -> None:
         """Called when the connection is lost, and when the worker stops."""
