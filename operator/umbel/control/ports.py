@@ -1,7 +1,7 @@
 """What the circle needs of the world, as Protocols; each has a real adapter and a tested fake."""
 
 from collections.abc import Collection, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from umbel.autoscaling.snapshot import BrokerResult, WorkerView
 from umbel.spec.model import RedisLayout
@@ -60,4 +60,36 @@ class Brokers(Protocol):
 
     def listener(self, url: str, layout: RedisLayout) -> WorkerListener:
         """A listener on this broker; connects in the background and reconnects by itself."""
+        ...
+
+
+class Cluster(Protocol):
+    """The Kubernetes API. Every failure is a `umbel.cluster.errors.ClusterError`."""
+
+    async def list_owned(self, kind: str) -> tuple[list[dict[str, Any]], int]:
+        """Every object of a kind that is umbel's, and the listing's resourceVersion."""
+        ...
+
+    async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any]:
+        """One object; `NotFound` if there is none."""
+        ...
+
+    async def apply(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Server-side apply; `Conflict` if the body names a resourceVersion that has passed."""
+        ...
+
+    async def apply_status(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Server-side apply of a TaskQueue's status."""
+        ...
+
+    async def scale(self, namespace: str, name: str, replicas: int) -> int:
+        """Write a Deployment's size; returns its new resourceVersion."""
+        ...
+
+    async def delete(self, kind: str, namespace: str, name: str, uid: str) -> None:
+        """Delete this very object; a missing one is no error."""
+        ...
+
+    async def post_event(self, body: Mapping[str, Any]) -> None:
+        """Record an Event."""
         ...

@@ -1,0 +1,168 @@
+"""The Kubernetes API, as much of it as umbel needs: raw objects in, raw objects out.
+
+The client's generated models are passed by: they check nothing that the API server does not, and
+cost most of the time. Every call has a time limit, and every failure is a `ClusterError`.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+from kubernetes.aio import client, config
+from kubernetes.aio.client.exceptions import ApiException
+
+from umbel.cluster.errors import ClusterError, Conflict, NotFound
+from umbel.resources.names import API_VERSION, FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL
+
+PAGE = 500
+"""Objects per list request."""
+
+PATHS = {
+    "TaskQueue": f"/apis/{API_VERSION}{{ns}}/taskqueues",
+    "Deployment": "/apis/apps/v1{ns}/deployments",
+    "PodDisruptionBudget": "/apis/policy/v1{ns}/poddisruptionbudgets",
+    "Pod": "/api/v1{ns}/pods",
+    "Secret": "/api/v1{ns}/secrets",
+    "Event": "/api/v1{ns}/events",
+}
+
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+
+
+def _path(kind: str, namespace: str | None = None, name: str | None = None) -> str:
+    path = PATHS[kind].format(ns=f"/namespaces/{namespace}" if namespace else "")
+    return f"{path}/{name}" if name else path
+
+
+class Kubernetes:
+    """One connection pool to the API server."""
+
+    def __init__(self, api: client.ApiClient, *, timeout_seconds: float) -> None:
+        self._api = api
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+
+    @classmethod
+    async def connect(cls, *, timeout_seconds: float) -> "Kubernetes":
+        """Use the pod's own account, or the kubeconfig where there is none.
+
+        Raises:
+            ClusterError: neither is there.
+        """
+        try:
+            try:
+                config.load_incluster_config()
+            except config.ConfigException:
+                await config.load_kube_config()
+        except (config.ConfigException, OSError) as error:
+            message = f"no way to the Kubernetes API: {error}; run in a pod or set KUBECONFIG"
+            raise ClusterError(message) from error
+        return cls(client.ApiClient(), timeout_seconds=timeout_seconds)
+
+    async def close(self) -> None:
+        """Release every connection."""
+        await self._api.close()
+
+    async def list_owned(self, kind: str) -> tuple[list[dict[str, Any]], int]:
+        """Every object of a kind that carries umbel's label, or every TaskQueue.
+
+        Returns:
+            The objects and the resourceVersion of the listing's start.
+        """
+        query: dict[str, str] = {"limit": str(PAGE)}
+        if kind != "TaskQueue":
+            query["labelSelector"] = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+        items: list[dict[str, Any]] = []
+        while True:
+            page = await self._request("GET", _path(kind), query=query)
+            items += page["items"]
+            following = page["metadata"].get("continue")
+            if not following:
+                return items, int(page["metadata"]["resourceVersion"])
+            query["continue"] = following
+
+    async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any]:
+        """Read one object.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return await self._request("GET", _path(kind, namespace, name))
+
+    async def apply(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Server-side apply of a whole object; takes over what others set on its fields.
+
+        Raises:
+            Conflict: the body names a resourceVersion that is no longer the newest.
+        """
+        metadata = body["metadata"]
+        path = _path(body["kind"], metadata["namespace"], metadata["name"])
+        return await self._patch(path, body, APPLY, force="true")
+
+    async def apply_status(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Server-side apply of a TaskQueue's status; fields left out are removed."""
+        metadata = body["metadata"]
+        path = _path(body["kind"], metadata["namespace"], metadata["name"])
+        return await self._patch(f"{path}/status", body, APPLY, force="true")
+
+    async def scale(self, namespace: str, name: str, replicas: int) -> int:
+        """Set a Deployment's size through its scale subresource; returns its resourceVersion."""
+        path = _path("Deployment", namespace, name) + "/scale"
+        scale = await self._patch(path, {"spec": {"replicas": replicas}}, MERGE)
+        return int(scale["metadata"]["resourceVersion"])
+
+    async def delete(self, kind: str, namespace: str, name: str, uid: str) -> None:
+        """Delete this very object and, in the background, what it owns; none is no error."""
+        body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        try:
+            await self._request("DELETE", _path(kind, namespace, name), body=body)
+        except NotFound:
+            return
+
+    async def post_event(self, body: Mapping[str, Any]) -> None:
+        """Record a core/v1 Event."""
+        await self._request("POST", _path("Event", body["metadata"]["namespace"]), body=body)
+
+    async def _patch(
+        self, path: str, body: Mapping[str, Any], content_type: str, **query: str
+    ) -> dict[str, Any]:
+        query |= {"fieldManager": FIELD_MANAGER}
+        return await self._request("PATCH", path, query=query, body=body, content_type=content_type)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
+    ) -> dict[str, Any]:
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        try:
+            request = await self._api.param_serialize(
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = await self._api.call_api(*request, _request_timeout=self._timeout)
+            answer: dict[str, Any] = json.loads(await response.read())
+        except (aiohttp.ClientError, OSError, TimeoutError, ApiException) as error:
+            what = type(error).__name__
+            message = f"{method} {path}: no answer from the Kubernetes API ({what}: {error})"
+            raise ClusterError(message) from error
+        if response.status >= 400:
+            raise _refused(method, path, response.status, answer)
+        return answer
+
+
+def _refused(method: str, path: str, status: int, answer: Mapping[str, Any]) -> ClusterError:
+    message = f"{method} {path}: {status} {answer.get('message') or answer}"
+    kind = {404: NotFound, 409: Conflict}.get(status, ClusterError)
+    return kind(message, status=status)

@@ -1,0 +1,110 @@
+"""What the watches told us last: TaskQueues, their children and their pods.
+
+Level-based: an event may be lost, doubled or late. An older version never replaces a newer one, so
+that what umbel has just written is not taken back by an event from before. A full listing, made at
+the start and now and then, drops what was deleted unseen.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from umbel.cluster.objects import ChildView, PodView, Raw, child_view, pod_view, version_of
+
+CHILD_KINDS = ("Deployment", "PodDisruptionBudget")
+
+
+class Cache:
+    """The newest known version of every object that concerns umbel."""
+
+    def __init__(self) -> None:
+        self.taskqueues: dict[tuple[str, str], Raw] = {}
+        """By (namespace, name)."""
+        self.children: dict[tuple[str, str, str], ChildView] = {}
+        """By (kind, namespace, name)."""
+        self.pods: dict[tuple[str, str], PodView] = {}
+        """By (namespace, name)."""
+        self.changed = asyncio.Event()
+        """Set when a TaskQueue or a child changed: the circle need not wait for its tick."""
+
+    def see(self, kind: str, raw: Raw, *, deleted: bool = False) -> None:
+        """Take in one object of a watch or of an answer."""
+        if kind == "TaskQueue":
+            self._see_taskqueue(raw, deleted=deleted)
+        elif kind == "Pod":
+            self._see_pod(pod_view(raw), deleted=deleted)
+        else:
+            self._see_child(child_view(kind, raw), deleted=deleted)
+
+    def _see_taskqueue(self, raw: Raw, *, deleted: bool) -> None:
+        key = (raw["metadata"]["namespace"], raw["metadata"]["name"])
+        known = self.taskqueues.get(key)
+        if known is not None and version_of(known) > version_of(raw):
+            return
+        if deleted:
+            self.taskqueues.pop(key, None)
+        else:
+            self.taskqueues[key] = raw
+        if deleted or known is None or _generation(known) != _generation(raw):
+            self.changed.set()
+
+    def _see_child(self, view: ChildView, *, deleted: bool) -> None:
+        known = self.children.get(view.key)
+        if known is not None and known.version > view.version:
+            return
+        if deleted:
+            self.children.pop(view.key, None)
+        else:
+            self.children[view.key] = view
+        if deleted or (known is not None and known.fingerprint != view.fingerprint):
+            self.changed.set()
+
+    def _see_pod(self, view: PodView, *, deleted: bool) -> None:
+        known = self.pods.get(view.key)
+        if known is not None and known.version > view.version:
+            return
+        if deleted:
+            self.pods.pop(view.key, None)
+        else:
+            self.pods[view.key] = view
+
+    def replace(self, kind: str, items: Sequence[Raw], version: int) -> None:
+        """Take in a full listing of a kind; what is not in it and not newer than it is gone.
+
+        Args:
+            kind: of the objects.
+            items: all of them.
+            version: the listing's own resourceVersion.
+        """
+        for raw in items:
+            self.see(kind, raw)
+        present = {(raw["metadata"]["namespace"], raw["metadata"]["name"]) for raw in items}
+        if kind == "TaskQueue":
+            self.taskqueues = {
+                key: raw
+                for key, raw in self.taskqueues.items()
+                if key in present or version_of(raw) > version
+            }
+        elif kind == "Pod":
+            self.pods = {
+                key: pod
+                for key, pod in self.pods.items()
+                if key in present or pod.version > version
+            }
+        else:
+            self.children = {
+                key: child
+                for key, child in self.children.items()
+                if key[0] != kind or key[1:] in present or child.version > version
+            }
+
+    def pods_by_pool(self) -> Mapping[tuple[str, str, str], Sequence[PodView]]:
+        """The pods of every pool, by (namespace, TaskQueue, pool)."""
+        grouped: dict[tuple[str, str, str], list[PodView]] = defaultdict(list)
+        for pod in self.pods.values():
+            grouped[pod.namespace, pod.taskqueue, pod.pool].append(pod)
+        return grouped
+
+
+def _generation(raw: Raw) -> object:
+    return (raw["metadata"].get("uid"), raw["metadata"].get("generation"))

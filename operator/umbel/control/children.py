@@ -1,0 +1,174 @@
+"""Keeps the children of a TaskQueue as it says: applies what differs, deletes the stale.
+
+An apply is sent only where something differs: the wanted body from the one applied last, or what
+lives from what the API server made of it. So a steady state costs no request, a change made by hand
+is put right, and a child that was deleted comes back.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from umbel.cluster.errors import NotFound
+from umbel.cluster.objects import ChildView, fingerprint
+from umbel.control.cache import Cache
+from umbel.control.ports import Cluster
+from umbel.resources.deployment import deployment
+from umbel.resources.disruption_budget import disruption_budget
+from umbel.resources.pod import RuntimeImage
+from umbel.spec.model import Pool, ScalingMode, TaskQueue
+
+Key = tuple[str, str, str]
+
+
+class NameTakenError(Exception):
+    """An object of somebody else has the name of a child."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """One child as it should be."""
+
+    body: Mapping[str, Any]
+    digest: str
+    first_size: int | None
+    """Of a Deployment at its creation; None where there is no size."""
+
+    @property
+    def key(self) -> Key:
+        metadata = self.body["metadata"]
+        return (self.body["kind"], metadata["namespace"], metadata["name"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    """What was sent last, and what the API server made of it."""
+
+    wanted: str
+    fingerprint: str
+
+
+class Children:
+    """The Deployments and PodDisruptionBudgets of all TaskQueues."""
+
+    def __init__(self, cluster: Cluster, cache: Cache, runtime: RuntimeImage) -> None:
+        self._cluster = cluster
+        self._cache = cache
+        self._runtime = runtime
+        self._applied: dict[Key, _Applied] = {}
+        self._bodies: dict[tuple[str, str], tuple[object, Sequence[_Wanted]]] = {}
+
+    async def ensure(self, queue: TaskQueue) -> None:
+        """Make the children of this TaskQueue what they should be.
+
+        Raises:
+            NameTakenError: a child's name belongs to an object that is not this TaskQueue's.
+            ClusterError: the API server refused, or could not be reached.
+        """
+        for wanted in self._wanted(queue):
+            await self._ensure(queue, wanted)
+        for stale in self._stale(queue):
+            await self._remove(stale)
+
+    def forget(self, queue: tuple[str, str]) -> None:
+        """Drop what is remembered of a TaskQueue that is gone."""
+        self._bodies.pop(queue, None)
+        self._applied = {
+            key: applied for key, applied in self._applied.items() if key in self._cache.children
+        }
+
+    def _wanted(self, queue: TaskQueue) -> Sequence[_Wanted]:
+        """Every child; made once for each version of the spec."""
+        version = (queue.uid, queue.generation)
+        known = self._bodies.get(queue.key)
+        if known is not None and known[0] == version:
+            return known[1]
+        wanted = [child for pool in queue.spec.pools for child in self._children(queue, pool)]
+        self._bodies[queue.key] = (version, wanted)
+        return wanted
+
+    def _children(self, queue: TaskQueue, pool: Pool) -> tuple[_Wanted, ...]:
+        external = pool.scaling.mode is ScalingMode.EXTERNAL
+        first_size = pool.scaling.min_replicas if external else 0
+        return (
+            _wanted(deployment(queue, pool, self._runtime), first_size),
+            _wanted(disruption_budget(queue, pool), None),
+        )
+
+    async def _ensure(self, queue: TaskQueue, wanted: _Wanted) -> None:
+        key = wanted.key
+        live = self._cache.children.get(key)
+        if live is not None and live.owner_uid not in ("", queue.uid):
+            raise NameTakenError(_taken(key))
+        if live is not None and self._applied.get(key) == _Applied(wanted.digest, live.fingerprint):
+            return
+        if live is None:
+            await self._check_free(key, queue)
+        made = await self._cluster.apply(_with_size(wanted, live))
+        self._cache.see(key[0], made)
+        self._applied[key] = _Applied(wanted.digest, fingerprint(made))
+
+    async def _check_free(self, key: Key, queue: TaskQueue) -> None:
+        """Refuse to take over an object that the watches do not show: it is not umbel's."""
+        try:
+            raw = await self._cluster.get(*key)
+        except NotFound:
+            return
+        owners = raw["metadata"].get("ownerReferences") or ()
+        if not any(owner.get("uid") == queue.uid for owner in owners):
+            raise NameTakenError(_taken(key))
+
+    def _stale(self, queue: TaskQueue) -> list[ChildView]:
+        """Children of pools that the spec no longer has."""
+        pools = {pool.name for pool in queue.spec.pools}
+        return [
+            child
+            for child in self._cache.children.values()
+            if child.owner_uid == queue.uid and child.pool not in pools and not child.deleting
+        ]
+
+    async def _remove(self, child: ChildView) -> None:
+        """Delete a pool's object; its pods finish what they run, as at any scale-in."""
+        raw = await self._cluster.get(*child.key)
+        await self._cluster.delete(*child.key, raw["metadata"]["uid"])
+        self._applied.pop(child.key, None)
+
+
+def _taken(key: Key) -> str:
+    kind, namespace, name = key
+    return (
+        f"{kind} {name} in namespace {namespace} exists and is not this TaskQueue's; "
+        "rename the TaskQueue or the pool, or delete it"
+    )
+
+
+def _wanted(body: Mapping[str, Any], first_size: int | None) -> _Wanted:
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return _Wanted(body=body, digest=digest, first_size=first_size)
+
+
+def _with_size(wanted: _Wanted, live: ChildView | None) -> Mapping[str, Any]:
+    """The body to send: with a size only while an apply of ours owns it.
+
+    A Deployment created without a size gets 1 replica, so its creation names one (0, or what
+    External mode starts from). Leaving the field out afterwards would reset it to 1, until the
+    first write through the scale subresource takes its ownership over. Where the size must be
+    repeated, the resourceVersion makes sure that it is the newest.
+    """
+    if wanted.first_size is None:
+        return wanted.body
+    if live is None:
+        return _sized(wanted.body, wanted.first_size, {})
+    if live.owns_replicas:
+        return _sized(wanted.body, live.replicas, {"resourceVersion": str(live.version)})
+    return wanted.body
+
+
+def _sized(body: Mapping[str, Any], replicas: int, metadata: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        **body,
+        "metadata": {**body["metadata"], **metadata},
+        "spec": {"replicas": replicas, **body["spec"]},
+    }

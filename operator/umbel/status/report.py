@@ -1,0 +1,96 @@
+"""The status of a TaskQueue: what `kubectl get` and `kubectl describe` show.
+
+A count that is unknown is left out, never written as 0 (rule U).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from umbel.autoscaling.decide import Decision
+from umbel.autoscaling.snapshot import PoolSnapshot
+from umbel.spec.model import Pool
+from umbel.status.conditions import Condition, with_times
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolReport:
+    """One pool in this tick."""
+
+    pool: Pool
+    seen: PoolSnapshot
+    decision: Decision
+    last_scale_time: str | None
+    """RFC 3339; None while its size has not changed."""
+
+
+def pool_status(report: PoolReport) -> dict[str, Any]:
+    """One entry of `status.pools`."""
+    seen, decision = report.seen, report.decision
+    known = {
+        "busySlots": seen.active,
+        "backlog": seen.waiting,
+        "unacked": seen.unacknowledged,
+        "lastScaleTime": report.last_scale_time,
+    }
+    return {
+        "name": report.pool.name,
+        "replicas": seen.replicas,
+        "readyReplicas": seen.ready_replicas,
+        "desiredReplicas": decision.replicas,
+        "reason": decision.reason.value,
+        "message": decision.message,
+    } | {field: value for field, value in known.items() if value is not None}
+
+
+def status(
+    generation: int,
+    conditions: Sequence[Condition],
+    pools: Sequence[PoolReport],
+    before: Mapping[str, Any],
+    now: str,
+) -> dict[str, Any]:
+    """The whole status.
+
+    Args:
+        generation: of the spec that was looked at.
+        conditions: all of them.
+        pools: in the order of the spec.
+        before: the status last written; `{}` at first.
+        now: RFC 3339.
+    """
+    waiting = [report.seen.waiting for report in pools]
+    backlog = None if None in waiting else sum(count or 0 for count in waiting)
+    whole = {
+        "observedGeneration": generation,
+        "conditions": with_times(conditions, before.get("conditions") or (), generation, now),
+        "pools": [pool_status(report) for report in pools],
+        "poolCount": len(pools),
+        "replicas": sum(report.seen.replicas for report in pools),
+        "readyReplicas": sum(report.seen.ready_replicas for report in pools),
+    }
+    return whole if backlog is None else whole | {"backlog": backlog}
+
+
+def invalid_status(
+    generation: int, conditions: Sequence[Condition], before: Mapping[str, Any], now: str
+) -> dict[str, Any]:
+    """The status of a TaskQueue that cannot be parsed: what was last known of its pools stays."""
+    return dict(before) | {
+        "observedGeneration": generation,
+        "conditions": with_times(conditions, before.get("conditions") or (), generation, now),
+    }
+
+
+def urgent(status_: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """True where more than counts changed: worth a write at once."""
+    return _lasting(status_) != _lasting(before)
+
+
+def _lasting(status_: Mapping[str, Any]) -> object:
+    conditions = [(c["type"], c["status"], c["reason"]) for c in status_.get("conditions") or ()]
+    sizes = [
+        (p["name"], p["replicas"], p["desiredReplicas"], p["reason"])
+        for p in status_.get("pools") or ()
+    ]
+    return (status_.get("observedGeneration"), conditions, sizes)
