@@ -3,10 +3,10 @@
 # `leftovers` prints, so that what is cleaned and what is checked cannot drift apart.
 
 clean() {
-  stop kubelet kube-proxy coredns kube-scheduler kube-controller-manager kube-apiserver etcd
+  stop 0 "${components[@]}" # what they know is thrown away below, so there is nothing to wait for
   end_processes our_pod_processes
   if alive containerd; then forget_containers; fi
-  stop containerd
+  stop 5 containerd
   end_processes our_processes
   each our_shim_sockets rm -f
   each our_mounts umount -l

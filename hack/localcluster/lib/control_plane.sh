@@ -15,6 +15,7 @@ control_plane() {
     --requestheader-client-ca-file "$pki/ca.crt" --requestheader-username-headers X-Remote-User \
     --requestheader-group-headers X-Remote-Group --requestheader-extra-headers-prefix X-Remote-Extra- \
     --proxy-client-cert-file "$pki/admin.crt" --proxy-client-key-file "$pki/admin.key" "${audit[@]}"
+  await 60 kube-apiserver listens "$node_ip" 6443 # asked first, as each kubectl costs half a second of work
   await 60 kube-apiserver cluster_kubectl get --raw /readyz
   start kube-controller-manager "$output/kube-controller-manager" --kubeconfig "$state/controllers.kubeconfig" \
     --leader-elect=false --use-service-account-credentials --service-account-private-key-file "$pki/serviceaccount.key" \

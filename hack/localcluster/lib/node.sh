@@ -9,8 +9,14 @@ node() {
   start coredns "$output/coredns" -conf "$state/Corefile"
   dns_service
   await 20 coredns grep -q CoreDNS "$logs/coredns.log"
-  await 60 kubelet cluster_kubectl wait --for=condition=Ready node/node1 --timeout=1s
-  await 30 kube-controller-manager cluster_kubectl get serviceaccount default -n default
+  appears kubelet node/node1
+  await 60 kubelet cluster_kubectl wait --for=condition=Ready node/node1 --timeout=10s
+  appears kube-controller-manager serviceaccount/default -n default # without it no pod can be made
+}
+
+appears() { # component object...
+  local component=$1; shift
+  await 60 "$component" cluster_kubectl wait --for=create "$@" --timeout=10s
 }
 
 make_cgroup() { # a parent of our own tells our pods' processes from everybody else's

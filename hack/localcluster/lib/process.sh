@@ -13,14 +13,18 @@ start() { # name command...: in the cluster's network, with no file of ours left
   echo $! > "$pids/$name.pid"
 }
 
-stop() { # name...: asks all, then waits for all, then insists
-  local name tries
-  for name in "$@"; do alive "$name" && kill "$(cat "$pids/$name.pid")"; done
+stop() { # seconds name...: asks all, then waits for all, then insists
+  local seconds=$1 name tries; shift
+  for name in "$@"; do if alive "$name"; then kill "$(cat "$pids/$name.pid")"; fi; done
   for name in "$@"; do
-    for ((tries = 0; tries < 50; tries++)); do alive "$name" || break; sleep 0.1; done
-    alive "$name" && kill -9 "$(cat "$pids/$name.pid")"
+    for ((tries = 0; tries < seconds * 20; tries++)); do alive "$name" || break; sleep 0.05; done
+    if alive "$name"; then kill -9 "$(cat "$pids/$name.pid")"; fi
     rm -f "$pids/$name.pid"
   done
+}
+
+listens() { # address port
+  (exec 3<> "/dev/tcp/$1/$2") 2> /dev/null
 }
 
 await() { # seconds name command...: polls until the command succeeds; shows the end of the log where it does not
