@@ -1,0 +1,152 @@
+"""Reads one virtual host of a RabbitMQ: ready messages live over AMQP, held ones over HTTP.
+
+First the management API: which of the queues exist, and their counts. Then AMQP: the ready messages
+of those that exist. In this order a message that is taken in between still counts (see
+`rabbitmq_sightings`). Without AMQP there is no reading: it is what the workers need, too. Without
+the management API nobody tells held messages: they are None, never 0, and the reading says why.
+"""
+
+import asyncio
+import functools
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import amqp
+
+from umbel.autoscaling.snapshot import BrokerFailure, BrokerReading, BrokerResult, QueueCounts
+from umbel.brokers import failures
+from umbel.brokers.rabbitmq_amqp import AmqpSession
+from umbel.brokers.rabbitmq_management import Listing, Management, ManagementFailure
+from umbel.brokers.rabbitmq_sightings import Sightings
+from umbel.brokers.url import BrokerURL, ManagementURL
+
+_MANAGEMENT_SHARE: Final = 0.4
+"""Of a read's time; the rest is for AMQP, without which there is no reading."""
+
+_MANAGEMENT_PAUSE_SECONDS: Final = 15.0
+"""A management API that hangs while AMQP answers is not asked again for so long: a firewall that
+drops packets must not make every read slow."""
+
+
+class RabbitMQReader:
+    """`umbel.control.ports.BrokerReader` of one virtual host."""
+
+    def __init__(
+        self,
+        url: BrokerURL,
+        management_url: ManagementURL,
+        monotonic: Callable[[], float],
+        timeout_seconds: float,
+    ) -> None:
+        self._url = url
+        self._monotonic = monotonic
+        self._timeout = timeout_seconds
+        self._management = Management(management_url, url.vhost)
+        self._management_silent_until = float("-inf")
+        self._limitation: BrokerFailure | None = None
+        self._session: AmqpSession | None = None
+        # Two: a thread that hangs in a name lookup must not stop the next read.
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="umbel-amqp")
+        self._one_at_a_time = asyncio.Lock()
+        self._sightings = Sightings()
+
+    async def read(self, queues: Collection[str]) -> BrokerResult:
+        """As `BrokerReader.read`."""
+        async with self._one_at_a_time:
+            try:
+                async with asyncio.timeout(self._timeout):
+                    return await self._read(tuple(dict.fromkeys(queues)))
+            except (amqp.AMQPError, OSError) as error:
+                self._disconnect()
+                return _failure(self._url, error, self._timeout)
+
+    async def close(self) -> None:
+        """As `BrokerReader.close`."""
+        self._disconnect()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        await self._management.close()
+
+    def _disconnect(self) -> None:
+        if self._session is not None:
+            self._session.abort()
+            self._session = None
+
+    async def _read(self, queues: Sequence[str]) -> BrokerReading:
+        listing = await self._listing(queues)
+        existing = queues if listing is None else [q for q in queues if q in listing.samples]
+        ready = await self._count_ready(existing)
+        if self._limitation is not None and self._limitation.reason == failures.TIMEOUT:
+            self._pause_management()
+        return self._reading(queues, ready, listing)
+
+    async def _listing(self, queues: Sequence[str]) -> Listing | None:
+        """What the management API says; None where it says nothing, and the limitation why."""
+        if not queues or self._monotonic() < self._management_silent_until:
+            return None
+        try:
+            seconds = self._timeout * _MANAGEMENT_SHARE
+            listing = await self._management.list_queues(queues, seconds)
+        except ManagementFailure as failure:
+            message = f"{failure}; until then it is not known how many tasks run"
+            self._limitation = BrokerFailure(reason=failure.reason, message=message)
+            return None
+        self._limitation = None
+        return listing
+
+    def _pause_management(self) -> None:
+        """AMQP answered, so it is the management API alone that hangs."""
+        if self._monotonic() >= self._management_silent_until:
+            self._management_silent_until = self._monotonic() + _MANAGEMENT_PAUSE_SECONDS
+
+    async def _count_ready(self, queues: Iterable[str]) -> dict[str, int]:
+        """Ask again once on a new connection: one kept from before may have been cut since."""
+        kept = self._session is not None
+        try:
+            return await self._ask(queues)
+        except (amqp.RecoverableConnectionError, ConnectionError):
+            self._disconnect()
+            if not kept:
+                raise
+            return await self._ask(queues)
+
+    async def _ask(self, queues: Iterable[str]) -> dict[str, int]:
+        if self._session is None:
+            self._session = AmqpSession(self._url, self._timeout)
+        work = functools.partial(self._session.count_ready, list(queues))
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _reading(
+        self, queues: Sequence[str], ready: Mapping[str, int], listing: Listing | None
+    ) -> BrokerReading:
+        self._sightings.forget_others(queues)
+        now = self._monotonic()
+        counts = {
+            queue: QueueCounts(
+                waiting=ready.get(queue, 0),
+                unacknowledged=self._held(queue, ready.get(queue, 0), listing, now),
+            )
+            for queue in queues
+        }
+        return BrokerReading(queues=counts, limitation=self._limitation)
+
+    def _held(self, queue: str, ready: int, listing: Listing | None, now: float) -> int | None:
+        if listing is None:
+            return None
+        if queue not in listing.samples:  # it does not exist: empty
+            return 0
+        sample = listing.samples[queue]
+        return None if sample is None else self._sightings.held(queue, ready, sample, now)
+
+
+def _failure(url: BrokerURL, error: Exception, seconds: float) -> BrokerFailure:
+    if isinstance(error, TimeoutError):
+        return failures.timeout(url, seconds)
+    if isinstance(error, amqp.AccessRefused) and "login" in str(error).lower():
+        return failures.authentication_failed(url)
+    if isinstance(error, amqp.AccessRefused | amqp.NotAllowed):
+        cure = "check that the virtual host exists and the user's permissions in it"
+        return failures.forbidden(url, f"use the virtual host {url.vhost!r}", cure)
+    if isinstance(error, amqp.AMQPError) and not isinstance(error, amqp.RecoverableConnectionError):
+        return failures.refused(url, error, "check the queues of the TaskQueue")
+    return failures.unreachable(url, error)

@@ -1,0 +1,81 @@
+"""Live counts of ready messages, by passive queue declarations over one AMQP connection.
+
+Synchronous, as py-amqp is: `count_ready` runs in a thread of its own, `abort` may be called from
+any other. It declares nothing: passive asks whether a queue exists, and creates none.
+
+The trap: asking for a queue that does not exist closes the channel and leaves an error line in
+RabbitMQ's log; ask only for those that exist where that is known.
+"""
+
+import contextlib
+import socket
+import ssl
+from collections.abc import Iterable
+from typing import Any
+
+import amqp
+
+from umbel.brokers.url import BrokerURL
+
+
+class AmqpSession:
+    """One connection, from its first use until it fails; after that it is of no use."""
+
+    def __init__(self, url: BrokerURL, timeout_seconds: float) -> None:
+        self._connection = amqp.Connection(
+            host=url.address,
+            userid=url.username,
+            password=url.password,
+            login_method="PLAIN",
+            virtual_host=url.vhost,
+            connect_timeout=timeout_seconds,
+            read_timeout=timeout_seconds,
+            write_timeout=timeout_seconds,
+            ssl=_tls(url),
+            client_properties={"connection_name": "umbel operator: queue counts"},
+        )
+        self._channel: Any = None
+        self._aborted = False
+
+    def count_ready(self, queues: Iterable[str]) -> dict[str, int]:
+        """Ready messages of each queue; one that does not exist has none.
+
+        Raises:
+            amqp.AMQPError: RabbitMQ refused.
+            OSError: the connection cannot be made or broke.
+        """
+        if not self._connection.connected:
+            self._connection.connect()
+        return {queue: self._ready(queue) for queue in queues}
+
+    def _ready(self, queue: str) -> int:
+        if self._aborted:
+            message = "the read was given up"
+            raise ConnectionAbortedError(message)
+        if self._channel is None:
+            self._channel = self._connection.channel()
+        try:
+            return int(self._channel.queue_declare(queue, passive=True).message_count)
+        except amqp.NotFound:
+            self._channel = None
+            return 0
+
+    def abort(self) -> None:
+        """Cut the connection; a thread that waits on it wakes up with an OSError."""
+        self._aborted = True
+        transport = getattr(self._connection, "_transport", None)
+        sock = getattr(transport, "sock", None)
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                # The plain socket's shutdown: a TLS farewell would wait for the other side.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):
+                sock.close()
+
+
+def _tls(url: BrokerURL) -> dict[str, object] | bool:
+    if not url.tls:
+        return False
+    if url.verify_tls:
+        return {"server_hostname": url.host, "cert_reqs": ssl.CERT_REQUIRED}
+    return {"cert_reqs": ssl.CERT_NONE}
