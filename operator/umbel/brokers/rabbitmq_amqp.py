@@ -22,17 +22,8 @@ class AmqpSession:
     """One connection, from its first use until it fails; after that it is of no use."""
 
     def __init__(self, url: BrokerURL, timeout_seconds: float) -> None:
-        self._connection = amqp.Connection(
-            host=url.address,
-            userid=url.username,
-            password=url.password,
-            login_method="PLAIN",
-            virtual_host=url.vhost,
-            connect_timeout=timeout_seconds,
-            read_timeout=timeout_seconds,
-            write_timeout=timeout_seconds,
-            ssl=_tls(url),
-            client_properties={"connection_name": "umbel operator: queue counts"},
+        self._connection = amqp_connection(
+            url, timeout_seconds, "umbel operator: queue counts", read_timeout=timeout_seconds
         )
         self._channel: Any = None
         self._aborted = False
@@ -63,14 +54,43 @@ class AmqpSession:
     def abort(self) -> None:
         """Cut the connection; a thread that waits on it wakes up with an OSError."""
         self._aborted = True
-        transport = getattr(self._connection, "_transport", None)
-        sock = getattr(transport, "sock", None)
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                # The plain socket's shutdown: a TLS farewell would wait for the other side.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
-            with contextlib.suppress(OSError):
-                sock.close()
+        cut(self._connection)
+
+
+def amqp_connection(
+    url: BrokerURL,
+    timeout_seconds: float,
+    name: str,
+    *,
+    read_timeout: float | None = None,
+    heartbeat_seconds: int = 0,
+) -> Any:
+    """A py-amqp connection that is not connected yet; its name is what RabbitMQ's pages show."""
+    return amqp.Connection(
+        host=url.address,
+        userid=url.username,
+        password=url.password,
+        login_method="PLAIN",
+        virtual_host=url.vhost,
+        connect_timeout=timeout_seconds,
+        read_timeout=read_timeout,
+        write_timeout=timeout_seconds,
+        heartbeat=heartbeat_seconds,
+        ssl=_tls(url),
+        client_properties={"connection_name": name},
+    )
+
+
+def cut(connection: Any) -> None:
+    """End a connection without a farewell that could wait for the other side."""
+    transport = getattr(connection, "_transport", None)
+    sock = getattr(transport, "sock", None)
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            # The plain socket's own shutdown: that of TLS would wait.
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            sock.close()
 
 
 def _tls(url: BrokerURL) -> dict[str, object] | bool:

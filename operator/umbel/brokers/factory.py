@@ -1,0 +1,59 @@
+"""Makes the reader and the listener that fit a broker's URL."""
+
+from collections.abc import Callable
+from typing import Final
+
+from umbel.brokers.rabbitmq import RabbitMQReader
+from umbel.brokers.redis import RedisReader
+from umbel.brokers.url import BrokerURL, Kind, parse_broker_url, parse_management_url
+from umbel.brokers.worker_events_rabbitmq import RabbitMQEvents
+from umbel.brokers.worker_events_redis import RedisEvents
+from umbel.brokers.workers import EventSource, Listener
+from umbel.spec.model import RedisLayout
+
+DEFAULT_TIMEOUT_SECONDS: Final = 1.5
+"""Of one read: below the tick of 2 s, so that a hung broker is known as such within two ticks."""
+
+
+class KombuBrokers:
+    """`umbel.control.ports.Brokers` of Redis and RabbitMQ as Celery uses them."""
+
+    def __init__(
+        self, monotonic: Callable[[], float], timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    ) -> None:
+        self._monotonic = monotonic
+        self._timeout = timeout_seconds
+
+    def reader(
+        self, url: str, management_url: str | None, layout: RedisLayout
+    ) -> RedisReader | RabbitMQReader:
+        """As `Brokers.reader`."""
+        broker = parse_broker_url(url)
+        if broker.kind is Kind.REDIS:
+            return RedisReader(broker, layout, self._monotonic, self._timeout)
+        management = parse_management_url(management_url, broker)
+        return RabbitMQReader(broker, management, self._monotonic, self._timeout)
+
+    def listener(self, url: str, layout: RedisLayout) -> Listener:
+        """As `Brokers.listener`."""
+        broker = parse_broker_url(url)
+        source = _source(broker, layout, self._monotonic)
+        return Listener(source, self._monotonic, broker.address)
+
+
+def reader_identity(url: str, management_url: str | None, layout: RedisLayout) -> str:
+    """Equal for what one reader can serve: the same broker, account and layout of keys.
+
+    Raises:
+        InvalidBrokerURL: as `Brokers.reader`.
+    """
+    broker = parse_broker_url(url)
+    if broker.kind is Kind.REDIS:
+        return f"{broker.identity}|{layout!r}"
+    return f"{broker.identity}|{parse_management_url(management_url, broker).identity}"
+
+
+def _source(url: BrokerURL, layout: RedisLayout, monotonic: Callable[[], float]) -> EventSource:
+    if url.kind is Kind.REDIS:
+        return RedisEvents(url, layout.key_prefix, monotonic)
+    return RabbitMQEvents(url)

@@ -1,0 +1,86 @@
+"""What Celery's workers say of themselves: worker events, decoded and remembered.
+
+Only `worker-online`, `worker-heartbeat` and `worker-offline` matter; every other event is dropped
+unread. The trap: events come from whoever may publish, so nothing but JSON is ever decoded, and
+how many workers are remembered is bounded.
+"""
+
+import base64
+import binascii
+import json
+import threading
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from umbel.autoscaling.snapshot import WorkerView
+
+MEMORY_SECONDS: Final = 60.0
+"""Thirty of Celery's heartbeats: who was silent for longer is not spoken of any more."""
+
+_MAX_WORKERS: Final = 20_000
+"""Beyond any fleet; a bound for the memory, not for the fleet."""
+
+_ALIVE: Final = frozenset({"worker-online", "worker-heartbeat"})
+_OFFLINE: Final = "worker-offline"
+
+
+class WorkerMemory:
+    """The last word of each worker; filled by one thread, read by another."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._views: dict[str, WorkerView] = {}
+        self._lock = threading.Lock()
+
+    def hear(self, event: object) -> None:
+        """Take one event as decoded from JSON; what is not a worker's word is ignored."""
+        if not isinstance(event, dict):
+            return
+        kind, hostname = event.get("type"), event.get("hostname")
+        if not isinstance(hostname, str):
+            return
+        if kind in _ALIVE:
+            self._remember(hostname, event.get("active"))
+        elif kind == _OFFLINE:
+            with self._lock:
+                self._views.pop(hostname, None)
+
+    def _remember(self, hostname: str, active: object) -> None:
+        if not isinstance(active, int) or isinstance(active, bool) or active < 0:
+            return
+        view = WorkerView(hostname=hostname, active=active, seen_at=self._monotonic())
+        with self._lock:
+            if hostname in self._views or len(self._views) < _MAX_WORKERS:
+                self._views[hostname] = view
+
+    def views(self) -> Mapping[str, WorkerView]:
+        """Those heard within the last `MEMORY_SECONDS`, by node name; does not change any more."""
+        oldest = self._monotonic() - MEMORY_SECONDS
+        with self._lock:
+            for gone in [name for name, view in self._views.items() if view.seen_at < oldest]:
+                del self._views[gone]
+            return MappingProxyType(dict(self._views))
+
+
+def decode_virtual_message(payload: bytes) -> list[object]:
+    """Events in a message as kombu's Redis transport publishes it; none where it is not JSON."""
+    try:
+        message: dict[str, Any] = json.loads(payload)
+        if message.get("content-type") != "application/json":
+            return []
+        body = message["body"]
+        if message["properties"].get("body_encoding") == "base64":
+            body = base64.b64decode(body)
+        return decode_body(body)
+    except (AttributeError, KeyError, TypeError, ValueError, binascii.Error):
+        return []
+
+
+def decode_body(body: bytes | str) -> list[object]:
+    """Events in a JSON body: one, or a list of them; none where it is not JSON."""
+    try:
+        events = json.loads(body)
+    except (TypeError, ValueError):
+        return []
+    return events if isinstance(events, list) else [events]
