@@ -34,23 +34,18 @@ class KombuBrokers:
         management = parse_management_url(management_url, broker)
         return RabbitMQReader(broker, management, self._monotonic, self._timeout)
 
+    def identity(self, url: str, management_url: str | None, layout: RedisLayout) -> str:
+        """As `Brokers.identity`."""
+        broker = parse_broker_url(url)
+        if broker.kind is Kind.REDIS:
+            return f"{broker.identity}|{layout!r}"
+        return f"{broker.identity}|{parse_management_url(management_url, broker).identity}"
+
     def listener(self, url: str, layout: RedisLayout) -> Listener:
         """As `Brokers.listener`."""
         broker = parse_broker_url(url)
         source = _source(broker, layout, self._monotonic)
         return Listener(source, self._monotonic, broker.address)
-
-
-def reader_identity(url: str, management_url: str | None, layout: RedisLayout) -> str:
-    """Equal for what one reader can serve: the same broker, account and layout of keys.
-
-    Raises:
-        InvalidBrokerURL: as `Brokers.reader`.
-    """
-    broker = parse_broker_url(url)
-    if broker.kind is Kind.REDIS:
-        return f"{broker.identity}|{layout!r}"
-    return f"{broker.identity}|{parse_management_url(management_url, broker).identity}"
 
 
 def _source(url: BrokerURL, layout: RedisLayout, monotonic: Callable[[], float]) -> EventSource:

@@ -50,6 +50,14 @@ class WorkerListener(Protocol):
 class Brokers(Protocol):
     """Makes the readers and listeners."""
 
+    def identity(self, url: str, management_url: str | None, layout: RedisLayout) -> str:
+        """Equal exactly for what one reader can serve; holds no password, only a keyed digest.
+
+        Raises:
+            umbel.brokers.url.InvalidBrokerURL: as `reader`.
+        """
+        ...
+
     def reader(self, url: str, management_url: str | None, layout: RedisLayout) -> BrokerReader:
         """A reader for this broker; nothing is connected before the first read.
 

@@ -1,0 +1,130 @@
+"""Brokers in memory, for tests and simulation; they pass the contract of the real ones.
+
+A test sets what the broker holds and whether it answers; readers and listeners show it.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from umbel.autoscaling.snapshot import (
+    BrokerFailure,
+    BrokerReading,
+    BrokerResult,
+    QueueCounts,
+    WorkerView,
+)
+from umbel.brokers import failures
+from umbel.brokers.url import parse_broker_url
+from umbel.brokers.worker_events import MEMORY_SECONDS
+from umbel.spec.model import RedisLayout
+
+_EMPTY = QueueCounts(waiting=0, unacknowledged=0)
+
+
+@dataclass(slots=True)
+class FakeBroker:
+    """What one broker holds; change it as the test's story goes."""
+
+    queues: dict[str, QueueCounts] = field(default_factory=dict)
+    unattributed: int = 0
+    limitation: BrokerFailure | None = None
+    failure: BrokerFailure | None = None
+    """What every read gives while it is set."""
+    workers: dict[str, WorkerView] = field(default_factory=dict)
+    reads: list[tuple[str, ...]] = field(default_factory=list)
+    """The queues of every read, in order: one read a tick is part of the circle's contract."""
+    open_readers: int = 0
+    open_listeners: int = 0
+
+    def put(self, queue: str, number: int) -> None:
+        """Producers send so many messages."""
+        counts = self.queues.get(queue, _EMPTY)
+        self.queues[queue] = QueueCounts(
+            waiting=counts.waiting + number, unacknowledged=counts.unacknowledged
+        )
+
+    def hold(self, queue: str, number: int) -> None:
+        """Workers take so many of the waiting messages."""
+        counts = self.queues[queue]
+        taken = min(number, counts.waiting)
+        self.queues[queue] = QueueCounts(
+            waiting=counts.waiting - taken, unacknowledged=(counts.unacknowledged or 0) + taken
+        )
+
+    def acknowledge(self, queue: str, number: int) -> None:
+        """Workers are done with so many."""
+        counts = self.queues[queue]
+        held = max(0, (counts.unacknowledged or 0) - number)
+        self.queues[queue] = QueueCounts(waiting=counts.waiting, unacknowledged=held)
+
+    def hang(self, url: str) -> None:
+        """Do not answer any more, until `failure` is None again."""
+        self.failure = failures.timeout(parse_broker_url(url), 1.5)
+
+
+class FakeReader:
+    """A `BrokerReader` of a `FakeBroker`."""
+
+    def __init__(self, broker: FakeBroker) -> None:
+        self._broker = broker
+        broker.open_readers += 1
+
+    async def read(self, queues: Collection[str]) -> BrokerResult:
+        """As `BrokerReader.read`."""
+        asked = tuple(dict.fromkeys(queues))
+        self._broker.reads.append(asked)
+        if self._broker.failure is not None:
+            return self._broker.failure
+        return BrokerReading(
+            queues={queue: self._broker.queues.get(queue, _EMPTY) for queue in asked},
+            unattributed=self._broker.unattributed,
+            limitation=self._broker.limitation,
+        )
+
+    async def close(self) -> None:
+        """As `BrokerReader.close`."""
+        self._broker.open_readers -= 1
+
+
+class FakeListener:
+    """A `WorkerListener` of a `FakeBroker`."""
+
+    def __init__(self, broker: FakeBroker, monotonic: Callable[[], float]) -> None:
+        self._broker = broker
+        self._monotonic = monotonic
+        broker.open_listeners += 1
+
+    def views(self) -> Mapping[str, WorkerView]:
+        """As `WorkerListener.views`."""
+        oldest = self._monotonic() - MEMORY_SECONDS
+        heard = {n: view for n, view in self._broker.workers.items() if view.seen_at >= oldest}
+        return MappingProxyType(heard)
+
+    async def close(self) -> None:
+        """As `WorkerListener.close`."""
+        self._broker.open_listeners -= 1
+
+
+class FakeBrokers:
+    """`umbel.control.ports.Brokers`; one `FakeBroker` for each broker that a URL means."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._brokers: dict[str, FakeBroker] = {}
+
+    def broker(self, url: str) -> FakeBroker:
+        """The broker behind this URL, made empty when it is first named."""
+        return self._brokers.setdefault(parse_broker_url(url).identity, FakeBroker())
+
+    def reader(self, url: str, management_url: str | None, layout: RedisLayout) -> FakeReader:  # noqa: ARG002 - the Protocol's
+        """As `Brokers.reader`."""
+        return FakeReader(self.broker(url))
+
+    def identity(self, url: str, management_url: str | None, layout: RedisLayout) -> str:
+        """As `Brokers.identity`."""
+        return f"{parse_broker_url(url).identity}|{management_url}|{layout!r}"
+
+    def listener(self, url: str, layout: RedisLayout) -> FakeListener:  # noqa: ARG002 - the Protocol's
+        """As `Brokers.listener`."""
+        return FakeListener(self.broker(url), self._monotonic)

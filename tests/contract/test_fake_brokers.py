@@ -1,0 +1,50 @@
+"""The fake that other tests build on keeps the contract of the real adapters."""
+
+import pytest
+from tests.contract.brokers import LAYOUT, BrokerContract
+
+from umbel.autoscaling.snapshot import WorkerView
+from umbel.brokers.fake import FakeBrokers
+
+URL = "redis://broker:6379/0"
+
+
+class FakeHarness:
+    management_url = None
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.brokers = FakeBrokers(lambda: self.now)
+        self.url = URL
+        self.broker = self.brokers.broker(URL)
+        self.put = self.broker.put
+        self.hold = self.broker.hold
+        self.acknowledge = self.broker.acknowledge
+
+    def hang(self) -> None:
+        self.broker.hang(URL)
+
+    def resume(self) -> None:
+        self.broker.failure = None
+
+
+class TestFakeBrokers(BrokerContract):
+    @pytest.fixture
+    def harness(self) -> FakeHarness:
+        return FakeHarness()
+
+    def test_a_worker_is_forgotten_after_a_minute_of_silence(self, harness: FakeHarness):
+        listener = harness.brokers.listener(URL, LAYOUT)
+        view = WorkerView(hostname="long@pod", active=1, seen_at=0.0)
+        harness.broker.workers["long@pod"] = view
+        assert listener.views() == {"long@pod": view}
+        harness.now = 60.1
+        assert listener.views() == {}
+
+    async def test_it_tells_what_was_read_and_what_is_open(self, harness: FakeHarness):
+        reader = harness.brokers.reader(URL, None, LAYOUT)
+        await reader.read(["a", "b"])
+        assert harness.broker.reads == [("a", "b")]
+        assert harness.broker.open_readers == 1
+        await reader.close()
+        assert harness.broker.open_readers == 0

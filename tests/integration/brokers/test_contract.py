@@ -1,0 +1,74 @@
+"""The real adapters keep the contract, against real servers and with kombu as the application."""
+
+from collections.abc import Iterator
+
+import kombu
+import pytest
+from tests.contract.brokers import BrokerContract
+from tests.integration.brokers.support import monotonic
+from tests.integration.servers import RabbitMQServer, RedisServer
+
+from umbel.brokers.factory import KombuBrokers
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+
+class KombuHarness:
+    """Sends and takes messages as an application does."""
+
+    def __init__(
+        self, server: RedisServer | RabbitMQServer, url: str, management_url: str | None
+    ) -> None:
+        self.brokers = KombuBrokers(monotonic)
+        self.url = url
+        self.management_url = management_url
+        self.hang = server.pause
+        self.resume = server.resume
+        self._connection = kombu.Connection(url)
+        self._channel = self._connection.channel()
+        self._held: dict[str, list[kombu.Message]] = {}
+
+    def put(self, queue: str, number: int) -> None:
+        bound = kombu.Queue(queue, channel=self._channel, durable=False)
+        bound.declare()
+        producer = kombu.Producer(self._channel)
+        for _ in range(number):
+            producer.publish({"task": "x"}, routing_key=queue)
+        if self._connection.transport.driver_type == "amqp":
+            # RabbitMQ answers in order: after this, everything above has arrived.
+            bound.queue_declare(passive=True)
+
+    def hold(self, queue: str, number: int) -> None:
+        bound = kombu.Queue(queue, channel=self._channel, durable=False)
+        taken = [bound.get() for _ in range(number)]
+        assert None not in taken
+        self._held.setdefault(queue, []).extend(taken)
+
+    def acknowledge(self, queue: str, number: int) -> None:
+        for _ in range(number):
+            self._held[queue].pop().ack()
+        if self._connection.transport.driver_type == "amqp":
+            kombu.Queue(queue, channel=self._channel).queue_declare(passive=True)
+
+    def close(self) -> None:
+        for held in self._held.values():
+            for message in held:
+                message.ack()
+        self._connection.release()
+
+
+class TestRedis(BrokerContract):
+    @pytest.fixture
+    def harness(self, redis_server: RedisServer) -> Iterator[KombuHarness]:
+        harness = KombuHarness(redis_server, redis_server.url(), None)
+        yield harness
+        harness.close()
+
+
+class TestRabbitMQ(BrokerContract):
+    @pytest.fixture
+    def harness(self, rabbitmq_server: RabbitMQServer) -> Iterator[KombuHarness]:
+        server = rabbitmq_server
+        harness = KombuHarness(server, server.url, server.management_url)
+        yield harness
+        harness.close()
