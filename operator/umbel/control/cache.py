@@ -8,6 +8,7 @@ the start and now and then, drops what was deleted unseen.
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from umbel.cluster.objects import ChildView, PodView, Raw, child_view, pod_view, version_of
 
@@ -97,6 +98,21 @@ class Cache:
                 for key, child in self.children.items()
                 if key[0] != kind or key[1:] in present or child.version > version
             }
+
+    def resized(self, child: ChildView, replicas: int, version: int) -> None:
+        """Take in a size that has just been written."""
+        newest = self.children.get(child.key, child)
+        if newest.version < version:
+            self.children[child.key] = replace(
+                newest, replicas=replicas, version=version, owns_replicas=False
+            )
+
+    def children_by_owner(self) -> Mapping[str, Sequence[ChildView]]:
+        """The children of every TaskQueue, by its uid."""
+        grouped: dict[str, list[ChildView]] = defaultdict(list)
+        for child in self.children.values():
+            grouped[child.owner_uid].append(child)
+        return grouped
 
     def pods_by_pool(self) -> Mapping[tuple[str, str, str], Sequence[PodView]]:
         """The pods of every pool, by (namespace, TaskQueue, pool)."""

@@ -60,8 +60,12 @@ class Children:
         self._applied: dict[Key, _Applied] = {}
         self._bodies: dict[tuple[str, str], tuple[object, Sequence[_Wanted]]] = {}
 
-    async def ensure(self, queue: TaskQueue) -> None:
+    async def ensure(self, queue: TaskQueue, owned: Sequence[ChildView]) -> None:
         """Make the children of this TaskQueue what they should be.
+
+        Args:
+            queue: what is asked for.
+            owned: the children that live now.
 
         Raises:
             NameTakenError: a child's name belongs to an object that is not this TaskQueue's.
@@ -69,7 +73,7 @@ class Children:
         """
         for wanted in self._wanted(queue):
             await self._ensure(queue, wanted)
-        for stale in self._stale(queue):
+        for stale in _stale(queue, owned):
             await self._remove(stale)
 
     def forget(self, queue: tuple[str, str]) -> None:
@@ -120,20 +124,17 @@ class Children:
         if not any(owner.get("uid") == queue.uid for owner in owners):
             raise NameTakenError(_taken(key))
 
-    def _stale(self, queue: TaskQueue) -> list[ChildView]:
-        """Children of pools that the spec no longer has."""
-        pools = {pool.name for pool in queue.spec.pools}
-        return [
-            child
-            for child in self._cache.children.values()
-            if child.owner_uid == queue.uid and child.pool not in pools and not child.deleting
-        ]
-
     async def _remove(self, child: ChildView) -> None:
         """Delete a pool's object; its pods finish what they run, as at any scale-in."""
         raw = await self._cluster.get(*child.key)
         await self._cluster.delete(*child.key, raw["metadata"]["uid"])
         self._applied.pop(child.key, None)
+
+
+def _stale(queue: TaskQueue, owned: Sequence[ChildView]) -> list[ChildView]:
+    """Children of pools that the spec no longer has."""
+    pools = {pool.name for pool in queue.spec.pools}
+    return [child for child in owned if child.pool not in pools and not child.deleting]
 
 
 def _taken(key: Key) -> str:

@@ -1,1 +1,1 @@
-"""What kopf tells us, put into the circle's cache. The only importers of kopf; they decide nothing."""
+"""What kopf tells us, put into the circle's cache: they decide nothing."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from umbel.autoscaling.decide import Decision
-from umbel.autoscaling.snapshot import PoolSnapshot
+from umbel.autoscaling.snapshot import PoolSnapshot, QueueCounts
 from umbel.spec.model import Pool
 from umbel.status.conditions import Condition, with_times
 
@@ -20,6 +20,8 @@ class PoolReport:
     pool: Pool
     seen: PoolSnapshot
     decision: Decision
+    troubles: Sequence[str]
+    """Why pods of it do not run, in sentences; empty if all do."""
     last_scale_time: str | None
     """RFC 3339; None while its size has not changed."""
 
@@ -94,3 +96,17 @@ def _lasting(status_: Mapping[str, Any]) -> object:
         for p in status_.get("pools") or ()
     ]
     return (status_.get("observedGeneration"), conditions, sizes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueReport:
+    """One TaskQueue in this tick: what the metrics show of it."""
+
+    namespace: str
+    name: str
+    ready: bool
+    broker_up: bool | None
+    """None where no read was tried: the spec is not valid."""
+    pools: Sequence[PoolReport]
+    queues: Mapping[str, QueueCounts]
+    """What the broker counted; empty while it cannot be read."""

@@ -1,0 +1,236 @@
+"""The circle: read, snapshot, decide, apply, report; every TaskQueue, once a tick.
+
+It owns no clock and no connection: both come with its ports. One TaskQueue's failure is its own;
+only the loop's outermost edge catches what nobody expected, counts it, and goes on with the next
+turn. What is remembered between turns can be lost at any time: a new circle waits out the windows
+again and otherwise goes on where the last one stopped.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from umbel.autoscaling.snapshot import BrokerFailure
+from umbel.cluster.objects import Raw
+from umbel.control.cache import Cache
+from umbel.control.credentials import Credentials
+from umbel.control.ports import Brokers, Clock, Cluster
+from umbel.control.reading import Heard, Readings, Source
+from umbel.control.shepherd import Memory, Shepherd, Turn
+from umbel.settings import Settings
+from umbel.spec.faults import InvalidSpec
+from umbel.spec.model import TaskQueue
+from umbel.spec.parse import parse
+from umbel.status.report import QueueReport
+from umbel.telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+KINDS = ("TaskQueue", "Deployment", "PodDisruptionBudget", "Pod")
+LEAST_GAP_SECONDS = 0.25
+"""Between two turns, however much changes."""
+AT_ONCE = 16
+"""TaskQueues applied and reported at the same time."""
+
+Key = tuple[str, str]
+Parsed = TaskQueue | InvalidSpec
+"""What became of a TaskQueue's text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The circle's ports."""
+
+    cluster: Cluster
+    brokers: Brokers
+    clock: Clock
+    chance: random.Random
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the circle remembers of one TaskQueue."""
+
+    version: object
+    parsed: Parsed
+    memory: Memory = field(default_factory=Memory)
+
+
+class Circle:
+    """Runs until it is cancelled."""
+
+    def __init__(self, world: World, settings: Settings, metrics: Metrics) -> None:
+        self.cache = Cache()
+        self._world = world
+        self._settings = settings
+        self._metrics = metrics
+        self._credentials = Credentials(world.cluster)
+        self._readings = Readings(world.brokers)
+        self._shepherd = Shepherd(world.cluster, world.clock, self.cache, settings, metrics)
+        self._known: dict[Key, _Known] = {}
+        self._listed_at: float | None = None
+        self._turned_at = world.clock.monotonic()
+
+    def standing_still(self) -> str | None:
+        """What is wrong when no turn has ended for too long; None while the circle turns."""
+        still = self._world.clock.monotonic() - self._turned_at
+        if still <= self._settings.stands_still_after_seconds:
+            return None
+        return f"the circle has not turned for {still:.0f} s"
+
+    def not_ready(self) -> str | None:
+        """What is missing before sizes are decided; None once everything has been listed."""
+        return None if self._listed_at is not None else "the cluster has not been listed yet"
+
+    async def run(self) -> None:
+        """Turn for ever."""
+        try:
+            while True:
+                await self._turn_safely()
+                await self._rest()
+        finally:
+            await self._readings.close()
+
+    async def _turn_safely(self) -> None:
+        started = self._world.clock.monotonic()
+        try:
+            await self.turn()
+        except Exception:
+            self._metrics.errors.labels("turn").inc()
+            log.exception("a turn of the circle failed; the next one follows")
+            return
+        self._turned_at = self._world.clock.monotonic()
+        self._metrics.turn_seconds.observe(self._turned_at - started)
+
+    async def _rest(self) -> None:
+        """Until the next tick, or until something changed; with jitter, so that no two meet."""
+        tick = self._settings.tick_seconds * self._world.chance.uniform(0.9, 1.0)
+        await asyncio.sleep(LEAST_GAP_SECONDS)
+        try:
+            await asyncio.wait_for(self.cache.changed.wait(), max(0.0, tick - LEAST_GAP_SECONDS))
+        except TimeoutError:
+            return
+
+    async def turn(self) -> None:
+        """One turn."""
+        now = self._world.clock.monotonic()
+        self.cache.changed.clear()
+        await self._list_if_due(now)
+        # 1. what is asked for
+        known = self._parse()
+        queues = [k.parsed for k in known.values() if isinstance(k.parsed, TaskQueue)]
+        # 2. one read per broker
+        sources = await self._sources(queues, now)
+        heard = await self._readings.read(_wanted(queues, sources))
+        self._drop_refused(queues, sources, heard)
+        # 3. decide, apply and report each TaskQueue
+        now = self._world.clock.monotonic()
+        turns = self._turns(known, sources, heard, now)
+        self._metrics.publish(await self._tend(turns))
+
+    async def _list_if_due(self, now: float) -> None:
+        if self._listed_at is not None and now - self._listed_at < self._settings.resync_seconds:
+            return
+        listings = await asyncio.gather(*(self._world.cluster.list_owned(kind) for kind in KINDS))
+        for kind, (items, version) in zip(KINDS, listings, strict=True):
+            self.cache.replace(kind, items, version)
+        self._listed_at = now
+
+    def _parse(self) -> dict[Key, _Known]:
+        """Every TaskQueue, parsed once for each version of its spec."""
+        for gone in self._known.keys() - self.cache.taskqueues.keys():
+            del self._known[gone]
+            self._shepherd.forget(gone)
+        for key, raw in self.cache.taskqueues.items():
+            version = (raw["metadata"]["uid"], raw["metadata"].get("generation"))
+            known = self._known.get(key)
+            if known is None or known.version != version:
+                memory = known.memory if known is not None else Memory()
+                self._known[key] = _Known(version, _parsed(raw), memory)
+        return self._known
+
+    async def _sources(
+        self, queues: Sequence[TaskQueue], now: float
+    ) -> dict[Key, Source | BrokerFailure]:
+        found = await asyncio.gather(*(self._source(queue, now) for queue in queues))
+        return {queue.key: source for queue, source in zip(queues, found, strict=True)}
+
+    async def _source(self, queue: TaskQueue, now: float) -> Source | BrokerFailure:
+        broker = queue.spec.broker
+        access = await self._credentials.access(queue.namespace, broker, now)
+        if isinstance(access, BrokerFailure):
+            return access
+        return Source(access=access, layout=broker.redis)
+
+    def _drop_refused(
+        self,
+        queues: Sequence[TaskQueue],
+        sources: Mapping[Key, Source | BrokerFailure],
+        heard: Mapping[Source, Heard],
+    ) -> None:
+        """A broker that refused the account: the Secret may hold a newer one."""
+        for queue in queues:
+            result = _heard(sources[queue.key], heard).result
+            if isinstance(result, BrokerFailure) and result.reason == "AuthenticationFailed":
+                self._credentials.forget(queue.namespace, queue.spec.broker)
+
+    def _turns(
+        self,
+        known: Mapping[Key, _Known],
+        sources: Mapping[Key, Source | BrokerFailure],
+        heard: Mapping[Source, Heard],
+        now: float,
+    ) -> list[Turn]:
+        """One for each TaskQueue that is not being deleted; its children drain by themselves."""
+        pods = self.cache.pods_by_pool()
+        children = self.cache.children_by_owner()
+        return [
+            Turn(
+                raw=raw,
+                parsed=known[key].parsed,
+                heard=_heard(sources[key], heard) if key in sources else None,
+                pods=pods,
+                children=children.get(raw["metadata"]["uid"], ()),
+                memory=known[key].memory,
+                now=now,
+            )
+            for key, raw in self.cache.taskqueues.items()
+            if key in known and "deletionTimestamp" not in raw["metadata"]
+        ]
+
+    async def _tend(self, turns: Sequence[Turn]) -> list[QueueReport]:
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def tend(turn: Turn) -> QueueReport:
+            async with gate:
+                return await self._shepherd.tend(turn)
+
+        return list(await asyncio.gather(*(tend(turn) for turn in turns)))
+
+
+def _parsed(raw: Raw) -> Parsed:
+    try:
+        return parse(raw)
+    except InvalidSpec as error:
+        return error
+
+
+def _wanted(
+    queues: Sequence[TaskQueue], sources: Mapping[Key, Source | BrokerFailure]
+) -> dict[Source, set[str]]:
+    """The queues to count on each broker."""
+    wanted: dict[Source, set[str]] = {}
+    for queue in queues:
+        source = sources[queue.key]
+        if isinstance(source, Source):
+            names = wanted.setdefault(source, set())
+            names.update(name for pool in queue.spec.pools for name in pool.queues)
+    return wanted
+
+
+def _heard(source: Source | BrokerFailure, heard: Mapping[Source, Heard]) -> Heard:
+    if isinstance(source, BrokerFailure):
+        return Heard(result=source, workers={})
+    return heard[source]

@@ -1,0 +1,55 @@
+"""kopf's watches, feeding the circle's cache. They enqueue; they decide nothing and write nothing.
+
+Only event handlers are registered, so that kopf adds no finalizer, no annotation and no status to
+any object. An event that is lost is made good by the circle's own listing.
+"""
+
+from typing import Any
+
+import kopf
+
+from umbel.control.cache import Cache
+from umbel.resources.names import MANAGED_BY, MANAGED_BY_LABEL
+
+MANAGED = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+CHILDREN = {
+    "Deployment": ("apps", "v1", "deployments"),
+    "PodDisruptionBudget": ("policy", "v1", "poddisruptionbudgets"),
+    "Pod": ("", "v1", "pods"),
+}
+
+
+def settings() -> kopf.OperatorSettings:
+    """Settings of kopf: bounded waits, no Events of its own, nothing scanned, nothing stored."""
+    chosen = kopf.OperatorSettings()
+    chosen.scanning.disabled = True  # would ask for the right to list namespaces and CRDs
+    chosen.posting.enabled = False
+    chosen.peering.standalone = True
+    chosen.watching.connect_timeout = 10
+    chosen.watching.server_timeout = 300
+    chosen.watching.client_timeout = 330
+    chosen.watching.chunk_size = 500
+    chosen.networking.connect_timeout = 10
+    chosen.networking.request_timeout = 30
+    for _, _, plural in CHILDREN.values():
+        chosen.watching.label_selectors[plural] = MANAGED
+    return chosen
+
+
+def registry(cache: Cache) -> kopf.OperatorRegistry:
+    """Handlers that put every event of a watched kind into the cache."""
+    handlers = kopf.OperatorRegistry()
+    _watch(handlers, cache, "TaskQueue", ("umbel.dev", "v1alpha1", "taskqueues"))
+    for kind, resource in CHILDREN.items():
+        _watch(handlers, cache, kind, resource)
+    return handlers
+
+
+def _watch(
+    handlers: kopf.OperatorRegistry, cache: Cache, kind: str, resource: tuple[str, str, str]
+) -> None:
+    labels = {MANAGED_BY_LABEL: MANAGED_BY} if kind in CHILDREN else None
+
+    @kopf.on.event(*resource, registry=handlers, labels=labels, id=f"see-{kind}")
+    async def see(event: Any, **_: Any) -> None:
+        cache.see(kind, event["object"], deleted=event["type"] == "DELETED")

@@ -1,0 +1,129 @@
+"""The operator's Prometheus metrics.
+
+Gauges are drawn from the last turn's reports at scrape time, so that a TaskQueue or queue that is
+gone leaves no series behind, and a count that is unknown has none (rule U).
+"""
+
+from collections.abc import Iterator, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from umbel import __version__
+from umbel.status.report import PoolReport, QueueReport
+
+TASKQUEUE = ("taskqueue_namespace", "taskqueue")
+POOL = (*TASKQUEUE, "pool")
+QUEUE = (*POOL, "queue")
+TICK_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10)
+
+
+class Metrics(Collector):
+    """Everything that /metrics serves."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._reports: Sequence[QueueReport] = ()
+        self.scalings = Counter(
+            "umbel_pool_scalings",
+            "Changes of a pool's size.",
+            (*POOL, "direction", "reason"),
+            registry=self.registry,
+        )
+        self.errors = Counter(
+            "umbel_circle_errors",
+            "Failures while a TaskQueue was applied or reported, or of a whole turn.",
+            ("step",),
+            registry=self.registry,
+        )
+        self.turn_seconds = Histogram(
+            "umbel_circle_duration_seconds",
+            "How long a turn of the circle took: read, decide, apply, report.",
+            buckets=TICK_BUCKETS,
+            registry=self.registry,
+        )
+        self.registry.register(self)
+
+    def publish(self, reports: Sequence[QueueReport]) -> None:
+        """Show these reports from now on."""
+        self._reports = tuple(reports)
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by prometheus_client at every scrape."""
+        reports = self._reports
+        yield InfoMetricFamily("umbel_build", "Version of the operator.", {"version": __version__})
+        yield from _taskqueue_gauges(reports)
+        yield from _pool_gauges(reports)
+        yield from _queue_gauges(reports)
+
+
+def _taskqueue_gauges(reports: Sequence[QueueReport]) -> Iterator[Metric]:
+    ready = GaugeMetricFamily("umbel_taskqueue_ready", "1 while Ready is True.", labels=TASKQUEUE)
+    up = GaugeMetricFamily("umbel_broker_up", "1 while the broker can be read.", labels=TASKQUEUE)
+    for report in reports:
+        labels = (report.namespace, report.name)
+        ready.add_metric(labels, report.ready)
+        if report.broker_up is not None:
+            up.add_metric(labels, report.broker_up)
+    yield ready
+    yield up
+
+
+def _pool_gauges(reports: Sequence[QueueReport]) -> Iterator[Metric]:
+    gauges = {
+        name: GaugeMetricFamily(f"umbel_pool_{name}", words, labels=POOL)
+        for name, words in {
+            "current_replicas": "Replicas the pool's Deployment asks for.",
+            "ready_replicas": "Pods of the pool that consume.",
+            "desired_replicas": "Replicas the last decision wants.",
+            "min_replicas": "Lower bound of the pool's size.",
+            "max_replicas": "Upper bound of the pool's size.",
+            "busy_slots": "Tasks running, as the workers say.",
+        }.items()
+    }
+    decision = GaugeMetricFamily(
+        "umbel_pool_decision", "1 for the reason of the pool's size.", labels=(*POOL, "reason")
+    )
+    for report in reports:
+        for pool in report.pools:
+            labels = (report.namespace, report.name, pool.pool.name)
+            for name, value in _pool_values(pool).items():
+                if value is not None:
+                    gauges[name].add_metric(labels, value)
+            decision.add_metric((*labels, pool.decision.reason), 1)
+    yield from gauges.values()
+    yield decision
+
+
+def _pool_values(pool: PoolReport) -> dict[str, int | None]:
+    return {
+        "current_replicas": pool.seen.replicas,
+        "ready_replicas": pool.seen.ready_replicas,
+        "desired_replicas": pool.decision.replicas,
+        "min_replicas": pool.pool.scaling.min_replicas,
+        "max_replicas": pool.pool.scaling.max_replicas,
+        "busy_slots": pool.seen.active,
+    }
+
+
+def _queue_gauges(reports: Sequence[QueueReport]) -> Iterator[Metric]:
+    waiting = GaugeMetricFamily(
+        "umbel_queue_waiting", "Tasks that wait in the queue, over all priorities.", labels=QUEUE
+    )
+    held = GaugeMetricFamily(
+        "umbel_queue_unacknowledged", "Tasks of the queue that workers hold.", labels=QUEUE
+    )
+    for report in reports:
+        for pool in report.pools:
+            for name in pool.pool.queues:
+                counts = report.queues.get(name)
+                if counts is None:
+                    continue
+                labels = (report.namespace, report.name, pool.pool.name, name)
+                waiting.add_metric(labels, counts.waiting)
+                if counts.unacknowledged is not None:
+                    held.add_metric(labels, counts.unacknowledged)
+    yield waiting
+    yield held
