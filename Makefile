@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 python := .venv/bin/python
-in_cluster := eval "$$(hack/cluster env)";
+in_cluster := found=$$(hack/cluster env) && eval "$$found" &&
 
 .NOTPARALLEL:
 
