@@ -38,7 +38,7 @@ class WorkerMemory:
         if not isinstance(event, dict):
             return
         kind, hostname = event.get("type"), event.get("hostname")
-        if not isinstance(hostname, str):
+        if not isinstance(hostname, str) or not isinstance(kind, str):
             return
         if kind in _ALIVE:
             self._remember(hostname, event.get("active"))
