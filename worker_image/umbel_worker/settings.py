@@ -70,7 +70,12 @@ def enforce(worker: Any, config: WorkerConfig) -> None:
         config: What the TaskQueue says.
     """
     app = worker.app
-    app.conf.update(configuration(app.conf, config))
+    app.conf.update(configuration(config))
+    # Read by kombu's Redis transports only; an AMQP connection has no such option.
+    if config.visibility_timeout is not None and worker._conninfo.transport.driver_type == "redis":
+        app.conf.broker_transport_options = transport_options(
+            app.conf.broker_transport_options, config.visibility_timeout
+        )
     app.finalize()
     for task in app.tasks.values():
         task.acks_late = config.acks_late
@@ -83,16 +88,13 @@ def enforce(worker: Any, config: WorkerConfig) -> None:
     _limit_requests(config)
 
 
-def configuration(conf: "Mapping[str, Any]", config: WorkerConfig) -> "dict[str, Any]":
+def configuration(config: WorkerConfig) -> "dict[str, Any]":
     """What to change in `app.conf`."""
     return {
         "task_acks_late": config.acks_late,
         "task_reject_on_worker_lost": config.reject_on_worker_lost,
         "worker_prefetch_multiplier": config.prefetch_multiplier,
         "worker_disable_prefetch": False,
-        "broker_transport_options": transport_options(
-            conf.get("broker_transport_options"), config.visibility_timeout
-        ),
         # A soft shutdown sleeps through the seconds that are left before the kill.
         "worker_soft_shutdown_timeout": 0.0,
         "worker_enable_soft_shutdown_on_idle": False,
@@ -100,13 +102,10 @@ def configuration(conf: "Mapping[str, Any]", config: WorkerConfig) -> "dict[str,
 
 
 def transport_options(
-    own: "Optional[Mapping[str, Any]]", visibility_timeout: Optional[int]
+    own: "Optional[Mapping[str, Any]]", visibility_timeout: int
 ) -> "dict[str, Any]":
     """The application's transport options with the visibility timeout (seconds) among them."""
-    merged = dict(own or {})
-    if visibility_timeout is not None:
-        merged["visibility_timeout"] = visibility_timeout
-    return merged
+    return {**(own or {}), "visibility_timeout": visibility_timeout}
 
 
 def _limit_requests(config: WorkerConfig) -> None:

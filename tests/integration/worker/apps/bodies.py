@@ -1,0 +1,68 @@
+"""What the tasks of every style of application do, and the settings that contradict umbel's.
+
+A task tells what happened to it by appending to one file; it lasts until the test opens its gate.
+"""
+
+import json
+import os
+import time
+from pathlib import Path
+
+from celery.exceptions import SoftTimeLimitExceeded
+
+HOME = Path(os.environ["TEST_HOME"])
+SAYS = json.loads(os.environ["TEST_SAYS"])
+"""Attributes for the tasks' decorators: the opposite of what the worker is told."""
+
+CONF = {
+    "task_acks_late": SAYS["acks_late"],
+    "task_reject_on_worker_lost": SAYS["reject_on_worker_lost"],
+    "task_time_limit": 77,
+    "task_soft_time_limit": 70,
+    "worker_prefetch_multiplier": 9,
+    "worker_concurrency": 7,
+    "worker_pool": "solo",
+    "worker_soft_shutdown_timeout": 20.0,
+    "task_annotations": {"*": {"acks_late": SAYS["acks_late"]}},
+    "broker_transport_options": {"visibility_timeout": 2, "client_name": "application"},
+}
+
+
+def tell(what: str, key: str) -> None:
+    now = time.monotonic()  # noqa: TID251 - real tasks keep real time
+    line = json.dumps({"what": what, "key": key, "pid": os.getpid(), "at": now})
+    with (HOME / "events").open("a") as events:
+        events.write(line + "\n")
+
+
+def hold(key: str, gate: str) -> None:
+    """Last until the test opens the gate."""
+    tell("start", key)
+    while not (HOME / f"gate-{gate}").exists():
+        time.sleep(0.02)
+    tell("end", key)
+
+
+def stubborn(key: str) -> None:
+    """Take note of the soft limit and go on."""
+    tell("start", key)
+    try:
+        time.sleep(30)
+    except SoftTimeLimitExceeded:
+        tell("soft", key)
+    time.sleep(30)
+    tell("end", key)
+
+
+def quick(key: str) -> None:
+    tell("start", key)
+
+
+def deaf(key: str) -> None:
+    """Withstand every attempt to be stopped but SIGKILL."""
+    tell("start", key)
+    while True:
+        try:
+            time.sleep(0.05)
+        except BaseException:  # noqa: BLE001
+            tell("spared", key)

@@ -1,0 +1,21 @@
+"""Style: decorators and app.conf.update."""
+
+from bodies import CONF, SAYS, deaf, hold, quick, stubborn
+from celery import Celery
+
+app = Celery("shop", broker="redis://nowhere.invalid")
+app.conf.update(CONF)
+
+for body in (hold, stubborn, quick, deaf):
+    app.task(body, name=body.__name__, **SAYS)
+
+
+@app.task(name="limited", rate_limit="1/h", **SAYS)
+def limited(key: str) -> None:
+    quick(key)
+
+
+@app.task(name="publish", **SAYS)
+def publish(key: str, queue: str) -> None:
+    """Publish another task of this application, as tasks do."""
+    app.tasks["quick"].apply_async((key,), queue=queue)

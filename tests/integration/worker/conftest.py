@@ -1,0 +1,42 @@
+"""Scenes for the tests of the worker's side: a queue of its own on a real broker."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.integration.worker.harness import RabbitScene, RedisScene, Scene, closing
+
+_databases = itertools.count()
+_queues = itertools.count()
+
+
+@pytest.fixture
+def scene_on(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], Scene]]:
+    """Make a scene on "redis" or "rabbitmq"; brokers start when first asked for."""
+    scenes: list[Scene] = []
+
+    def make(kind: str) -> Scene:
+        queue = f"q{next(_queues)}"
+        if kind == "redis":
+            url = request.getfixturevalue("redis_server").url(next(_databases) % 16)
+            scenes.append(RedisScene(url, queue, tmp_path / queue))
+        else:
+            url = request.getfixturevalue("rabbitmq_server").url
+            scenes.append(RabbitScene(url, queue, tmp_path / queue))
+        return scenes[-1]
+
+    with closing(scenes):
+        yield make
+
+
+@pytest.fixture(params=["redis", "rabbitmq"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each broker in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def scene(scene_on: Callable[[str], Scene], kind: str) -> Scene:
+    """One queue, on each broker in turn."""
+    return scene_on(kind)

@@ -1,0 +1,135 @@
+"""Settings win (rule S), shown by what brokers hold and tasks live through.
+
+The applications say the opposite in decorators, app.conf, annotations and message headers.
+"""
+
+import json
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+from tests.integration.worker.harness import EARLY, LATE, RedisScene, Scene, Scenes, Worker, until
+
+pytestmark = pytest.mark.integration
+
+SOFT, HARD = 2, 3
+HEADERS = {"time_limit": 77, "soft_time_limit": 70}
+"""What a producer asks for."""
+
+STYLES = ("decorators", "namespaced", "finalized", "shared")
+LIMITS = {"soft_time_limit": SOFT, "hard_time_limit": HARD}
+
+
+def _settled(scene: Scene, running: int, waiting: int) -> None:
+    want = (running, waiting)
+    until("(running, waiting)", lambda: (scene.running(), scene.ready()), want.__eq__, hold=0.4)
+
+
+def _limits_held(scene: Scene, slots: int) -> None:
+    """The first tasks meet the soft limit, are killed at the hard one, and others take their
+    place."""
+    times = scene.events.times
+    until("the next tasks start", lambda: times("start"), lambda seen: len(seen) >= 2 * slots)
+    begin, soft, successor = times("start")[0], times("soft")[0], times("start")[slots]
+    assert -0.1 < soft - begin - SOFT < 1.5
+    assert -0.1 < successor - begin - HARD < 2.5
+    assert not scene.events.of("end")
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_late_and_early_pools_are_as_asked_whatever_the_application_says(
+    style: str, scene_on: Scenes
+) -> None:
+    late = [scene_on("redis"), scene_on("rabbitmq")]
+    early = [scene_on("redis"), scene_on("rabbitmq")]
+    late_workers = [s.worker(replace(LATE, **LIMITS), concurrency=2, app=style) for s in late]
+    early_workers = [s.worker(replace(EARLY, **LIMITS), concurrency=1, app=style) for s in early]
+    for worker in (*late_workers, *early_workers):
+        worker.wait_ready()
+    for scene in (*late, *early):
+        scene.send_many("stubborn", "t", 8, **HEADERS)
+
+    for scene in late:  # two slots, nothing prefetched
+        _settled(scene, running=2, waiting=6)
+    for scene in early:  # one slot, four prefetched
+        _settled(scene, running=1, waiting=3)
+    for scene in late:
+        _limits_held(scene, slots=2)
+    for scene in early:
+        _limits_held(scene, slots=1)
+    for scene, worker in zip(late, late_workers, strict=True):
+        assert scene.unacknowledged(worker) == 2, "what runs is not acknowledged"
+    for scene, worker in zip(early, early_workers, strict=True):
+        assert scene.unacknowledged(worker) == 4, "only what was prefetched is not acknowledged"
+
+
+def test_prefetch_multiplier_zero_takes_everything(scene: Scene) -> None:
+    worker = scene.worker(replace(LATE, prefetch_multiplier=0)).wait_ready()
+    scene.send_many("hold", "t", 40, "never")
+    _settled(scene, running=1, waiting=0)
+    assert scene.unacknowledged(worker) == 40
+
+
+def _first_child(scene: Scene) -> int:
+    started = until("a task runs", lambda: scene.events.of("start"), bool)
+    return int(str(started[0]["pid"]))
+
+
+@pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
+def test_a_task_whose_process_was_killed_runs_again_only_if_asked(
+    kind: str, scene_on: Scenes
+) -> None:
+    again, once = scene_on(kind), scene_on(kind)
+    asked = replace(LATE, reject_on_worker_lost=True)
+    workers: list[Worker] = [
+        again.worker(asked),
+        once.worker(replace(asked, reject_on_worker_lost=False)),
+    ]
+    for scene, worker in zip((again, once), workers, strict=True):
+        worker.wait_ready()
+        scene.send("hold", "t", "gate")
+    for scene in (again, once):
+        os.kill(_first_child(scene), signal.SIGKILL)
+
+    until("runs again", lambda: again.events.counts("start"), lambda seen: seen["t"] >= 2)
+    again.events.open("gate")
+    until("done", lambda: again.events.counts("end"), lambda seen: seen["t"] == 1)
+    # The next task of the same queue shows that the lost one was settled, not merely slow.
+    once.send("quick", "after")
+    until("the next runs", lambda: once.events.counts("start"), lambda seen: seen["after"] == 1)
+    assert once.events.counts("start")["t"] == 1
+    assert once.unacknowledged(workers[1]) == 0
+    assert once.ready() == 0
+
+
+def test_a_producers_smaller_limit_holds_and_a_pools_limit_is_not_passed_on(
+    scene_on: Scenes,
+) -> None:
+    scene, other = scene_on("redis"), "another-queue"
+    scene.worker(replace(EARLY, soft_time_limit=20, hard_time_limit=30)).wait_ready()
+    scene.send("stubborn", "impatient", time_limit=1)
+    scene.send("publish", "child", other)
+
+    times = scene.events.times
+    assert isinstance(scene, RedisScene)
+    client = scene.client
+    until("the next task published", lambda: client.llen(other), lambda length: length == 1)
+    assert len(times("start", "impatient")) == 1
+    assert not scene.events.of("end")
+    headers = json.loads(client.lindex(other, 0))["headers"]
+    # The application's own (its decorator), not the 30 and 20 of the pool that it was published in.
+    assert headers["timelimit"] == [66, 60]
+
+
+def test_the_visibility_timeout_joins_the_applications_own_transport_options(
+    scene_on: Scenes,
+) -> None:
+    scene = scene_on("redis")
+    scene.worker(replace(LATE, visibility_timeout=3600)).wait_ready()
+    assert isinstance(scene, RedisScene)
+    names = {client["name"] for client in scene.client.client_list()}
+    assert "application" in names, "an option of the application's own is still in force"
+    # The application says 2 s: had it won, the message would be given out again.
+    scene.send("hold", "t", "never")
+    until("held", lambda: (scene.running(), scene.held()), (1, 1).__eq__, hold=3)

@@ -1,0 +1,129 @@
+"""A worker that is told to stop loses nothing, repeats nothing, and is quick about it."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from tests.integration.worker.harness import (
+    EARLY,
+    LATE,
+    RedisScene,
+    Scene,
+    Scenes,
+    Worker,
+    clock,
+    until,
+)
+
+pytestmark = pytest.mark.integration
+
+
+def _handed_back(scene: Scene, worker: Worker, waiting: int) -> float:
+    """Tell the worker to stop.
+
+    Returns:
+        Seconds until so many messages wait in the queue again.
+    """
+    begin = clock()
+    worker.term()
+    until(f"{waiting} wait; {worker.log()}", scene.ready, lambda ready: ready == waiting)
+    return clock() - begin
+
+
+@pytest.mark.parametrize("config", [replace(LATE, prefetch_multiplier=0), EARLY], ids=str)
+def test_waiting_tasks_go_back_at_once_and_run_elsewhere_once(
+    config: object, kind: str, scene_on: Scenes
+) -> None:
+    late = config != EARLY
+    scene = scene_on(kind)
+    worker = scene.worker(config).wait_ready()
+    scene.send_many("hold", "t", 30, "gate")
+    until("one runs", scene.running, lambda running: running == 1)
+    until("taken", scene.ready, lambda ready: ready == (0 if late else 25), hold=0.2)
+
+    assert _handed_back(scene, worker, 29) < 1
+    assert (worker.ready(), worker.live()) == (503, 200)
+    successor = scene.worker(EARLY, concurrency=4).wait_ready()
+    scene.events.open("gate")
+    assert worker.wait_exit(10) < 10
+    until("all done", lambda: len(scene.events.of("end")), lambda ended: ended == 30)
+    assert set(scene.events.counts("start").values()) == {1}
+    assert scene.unacknowledged(successor) == 0
+    assert scene.ready() == 0
+
+
+def test_scheduled_and_rate_limited_tasks_go_back_too(scene: Scene) -> None:
+    worker = scene.worker(replace(LATE, prefetch_multiplier=0)).wait_ready()
+    scene.send("hold", "t", "gate")
+    scene.send_many("quick", "eta", 5, countdown=300)
+    scene.send_many("limited", "l", 5)
+    until("one of each runs", lambda: len(scene.events.of("start")), lambda seen: seen == 2)
+    until("all taken", scene.ready, lambda ready: ready == 0, hold=0.3)
+
+    assert _handed_back(scene, worker, 9) < 1
+    scene.events.open("gate")
+    assert worker.wait_exit(10) < 10
+    assert scene.ready() == 9
+    assert len(scene.events.of("start")) == 2
+
+
+def test_warm_shutdown_of_busy_prefork_workers_under_celery_5_7(scene: Scene) -> None:
+    """Celery 5.7.0 forgot the tasks that its children already had: each child then waited 30 s to be
+    asked for its result, and what it had done was done again."""
+    total = 3000
+    scene.send_many("quick", "t", total)
+    workers = [scene.worker(EARLY, concurrency=2) for _ in range(3)]
+    for worker in workers:
+        worker.wait_ready()
+    until("all are busy", lambda: len(scene.events.of("start")), lambda done: done > 100)
+    left = scene.ready()
+    for worker in workers:
+        worker.term()
+    assert left > 0, "stopped too late to be busy"
+    assert max(worker.wait_exit(12) for worker in workers) < 8
+    assert {worker.exit_code for worker in workers} == {0}
+    done = Counter(scene.events.counts("start"))
+    assert set(done.values()) == {1}
+    assert len(done) + scene.ready() == total
+
+
+@pytest.mark.parametrize("pool", ["processes", "threads", "gevent"])
+def test_a_late_task_longer_than_the_grace_period_goes_back_and_is_done_once(
+    pool: str, kind: str, scene_on: Scenes
+) -> None:
+    scene = scene_on(kind)
+    worker = scene.worker(replace(LATE, give_back_after=1), pool=pool).wait_ready()
+    scene.send("hold", "t", "gate")
+    until("runs", scene.running, lambda running: running == 1)
+    worker.term()
+    assert 1 <= worker.wait_exit(8) < 7
+    assert scene.ready() == 1
+    scene.events.open("gate")
+    successor = scene.worker(LATE).wait_ready()
+    until("done", lambda: scene.events.counts("end"), lambda ended: ended == {"t": 1})
+    assert scene.events.counts("start") == {"t": 2}
+    assert scene.unacknowledged(successor) == 0
+
+
+def test_a_task_that_withstands_being_stopped_goes_back_before_the_kill(scene: Scene) -> None:
+    worker = scene.worker(replace(LATE, give_back_after=0)).wait_ready()
+    scene.send("deaf", "t")
+    until("runs", lambda: scene.events.counts("start"), bool)
+    worker.term()
+    assert worker.wait_exit(12) < 10
+    assert scene.ready() == 1
+
+
+def test_a_message_that_redis_gives_to_the_last_read_goes_back(scene_on: Scenes) -> None:
+    scene = scene_on("redis")
+    assert isinstance(scene, RedisScene)
+    worker = scene.worker(LATE, concurrency=2).wait_ready()
+    scene.send("hold", "t", "gate")
+    until("runs", scene.running, lambda running: running == 1)
+    worker.term()
+    until("stops", worker.log, lambda log: "stopping: handed" in log)
+    scene.send("quick", "late")
+    until("back", lambda: (scene.ready(), scene.held()), lambda seen: seen == (1, 1), 3, hold=1.5)
+    scene.events.open("gate")
+    worker.wait_exit(10)
+    assert scene.ready() == 1
