@@ -24,7 +24,7 @@ check: no-shadow venv ## Lint, types, import contracts, unit, property and simul
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/lint-imports
+	PYTHONPATH=operator:worker_image .venv/bin/lint-imports
 	.venv/bin/pytest -q tests/unit tests/property tests/simulation
 
 .PHONY: e2e
