@@ -39,10 +39,16 @@ def settings() -> kopf.OperatorSettings:
 def registry(cache: Cache) -> kopf.OperatorRegistry:
     """Handlers that put every event of a watched kind into the cache."""
     handlers = kopf.OperatorRegistry()
+    kopf.on.login(registry=handlers)(_login)
     _watch(handlers, cache, "TaskQueue", ("umbel.dev", "v1alpha1", "taskqueues"))
     for kind, resource in CHILDREN.items():
         _watch(handlers, cache, kind, resource)
     return handlers
+
+
+def _login(**context: Any) -> kopf.ConnectionInfo | None:
+    """The pod's own account, or the kubeconfig where there is none; asked again after a 401."""
+    return kopf.login_with_service_account(**context) or kopf.login_with_kubeconfig(**context)
 
 
 def _watch(
