@@ -142,7 +142,7 @@ def _visibility_seconds(pools: Iterable[Pool]) -> int:
 
 
 def _not_json(spec: object) -> Iterable[tuple[str, str]]:
-    """What could never be sent to the API server again: NaN, infinity, nesting without end."""
+    """What the API server could not have sent: NaN, endless numbers, nesting without end."""
     waiting: list[tuple[str, object, int]] = [("spec", spec, 0)]
     while waiting:
         path, value, depth = waiting.pop()
@@ -150,6 +150,8 @@ def _not_json(spec: object) -> Iterable[tuple[str, str]]:
             yield path[:200], f"is nested more than {_DEPTH} levels deep: flatten it"
         elif isinstance(value, float) and not math.isfinite(value):
             yield path, "is not a number that JSON can hold: remove it"
+        elif type(value) is int and not -(2**63) <= value < 2**63:
+            yield path, "is a number of more than 64 bits: use a smaller one"
         elif isinstance(value, Mapping):
             waiting.extend((f"{path}.{key}", inner, depth + 1) for key, inner in value.items())
         elif isinstance(value, list | tuple):
