@@ -9,10 +9,12 @@ What this cannot do: a solo pool hands back only when its task ends, for that ta
 thread; a full green pool begins one more task before it stops.
 """
 
+import os
 import time
 from queue import Empty
 from typing import TYPE_CHECKING, Any, Callable
 
+from celery import signals
 from celery.bootsteps import RUN
 from celery.utils.imports import symbol_by_name
 from celery.utils.log import get_logger
@@ -71,17 +73,36 @@ def install(worker: Any, status: Status) -> None:
         status: What the probes read; kept up to date from now on.
     """
     used = symbol_by_name(worker.consumer_cls)
-    members = {"umbel_status": status, "__module__": __name__, "__doc__": used.__doc__}
+    members = {"umbel_status": status, "umbel_alarm": _alarm(), "__doc__": used.__doc__}
     worker.consumer_cls = type(f"Draining{used.__name__}", (Draining, used), members)
+
+
+def _alarm() -> int:
+    """A descriptor that becomes readable when the worker is told to stop.
+
+    A signal alone does not end the event loop's wait, which lasts until its next timer, up to 2 s.
+    """
+    readable, writable = os.pipe()
+    os.set_blocking(readable, False)
+    os.set_blocking(writable, False)
+
+    def ring(**_: Any) -> None:
+        os.write(writable, b"!")
+
+    signals.worker_shutting_down.connect(ring, weak=False, dispatch_uid="umbel.alarm")
+    return readable
 
 
 class Draining(Consumer):
     """A consumer that hands back what it holds when its worker is told to stop."""
 
     umbel_status: Status
+    umbel_alarm: int
 
     def on_ready(self) -> None:
         """Called whenever the loop begins on a new connection."""
+        if self.hub:
+            self.hub.add_reader(self.umbel_alarm, os.read, self.umbel_alarm, 64)
         if self.hub and self.pool.uses_semaphore and self.umbel_status.last_beat is None:
             self.timer.call_repeatedly(BEAT_SECONDS, self._beat)
         self._beat()

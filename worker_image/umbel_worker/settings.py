@@ -124,13 +124,19 @@ def limited(
 ) -> "tuple[Optional[float], Optional[float]]":
     """The time limits of one request, seconds, as (hard, soft).
 
+    The soft limit is never above the hard one: Celery starts the hard limit's clock only when the
+    soft one has passed, so a producer's `time_limit=1` beside a soft limit of 50 would last 50 s.
+
     Args:
         asked: (hard, soft) of the message's header; anything, for a producer may send anything.
         hard: The pool's hard limit; None leaves the message's own.
         soft: The pool's soft limit; None leaves the message's own.
     """
     pair = asked if isinstance(asked, (list, tuple)) and len(asked) == 2 else (None, None)
-    return cap(pair[0], hard), cap(pair[1], soft)
+    hardest, softest = cap(pair[0], hard), cap(pair[1], soft)
+    if hardest is None:
+        return hardest, softest
+    return hardest, hardest if softest is None else min(softest, hardest)
 
 
 def cap(asked: object, most: Optional[int]) -> Optional[float]:
