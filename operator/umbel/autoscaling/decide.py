@@ -73,23 +73,27 @@ def _manual(pool: Pool, seen: PoolSnapshot, history: PoolHistory, now: float) ->
 
 
 def _without_broker(pool: Pool, seen: PoolSnapshot, history: PoolHistory, now: float) -> Decision:
-    """Rule U: hold, or grow to the fallback; never shrink. The windows start anew afterwards."""
+    """Rule U: hold, or grow to the least that is asked for; never shrink.
+
+    The windows start anew afterwards.
+    """
     since = now if history.unknown_since is None else history.unknown_since
     unread = f"the broker has not been read for {now - since:.0f} s"
     scaling = pool.scaling
+    falls_back = scaling.on_broker_unavailable is OnBrokerUnavailable.FALLBACK
+    fallback = scaling.fallback_replicas if falls_back else 0
+    least = max(fallback, scaling.min_replicas)
     proposal = Proposal(
         replicas=seen.replicas,
         reason=Reason.BROKER_UNAVAILABLE,
         message=f"{unread}: the size stays at {seen.replicas}",
     )
-    if (
-        scaling.on_broker_unavailable is OnBrokerUnavailable.FALLBACK
-        and scaling.fallback_replicas > seen.replicas
-    ):
+    if least > seen.replicas:
+        field = "fallbackReplicas" if fallback == least else "minReplicas"
         proposal = Proposal(
-            replicas=scaling.fallback_replicas,
-            reason=Reason.FALLBACK,
-            message=f"{unread}: fallbackReplicas is {scaling.fallback_replicas}",
+            replicas=least,
+            reason=Reason.FALLBACK if fallback == least else Reason.MIN_REPLICAS,
+            message=f"{unread}: {field} is {least}",
         )
     return _decision(proposal, PoolHistory(unknown_since=since))
 

@@ -6,6 +6,7 @@ own URL errors quote the URL's text, so none is ever chained.
 
 import enum
 import hashlib
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,9 @@ _DIGEST_KEY = secrets.token_bytes(32)
 """Makes the digests of passwords useless outside this process."""
 
 _SUPPORTED = "redis://, rediss://, amqp:// and amqps://"
+
+_AUTHORITY_END = re.compile(r"[/?#;]")
+_SHORT_NAME = re.compile(r"[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?")
 
 _ENCODING = (
     "and characters like / # ? [ ] @ : % in the user's name or the password percent-encoded "
@@ -137,6 +141,26 @@ def parse_broker_url(text: str) -> BrokerURL:
     # Celery's own default account: what a URL without one means to the workers too.
     guest = replace(url, username=url.username or "guest", password=url.password or "guest")
     return replace(guest, vhost=path or "/")
+
+
+def seen_from(namespace: str, text: str) -> str:
+    """The URL as it must read elsewhere: a Service's short name gets the namespace it is meant in.
+
+    The application resolves `redis://shop-redis:6379` in its own namespace; the operator is in
+    another. Only single words are completed (`shop-redis` to `shop-redis.NAMESPACE.svc`).
+
+    Args:
+        namespace: of the TaskQueue.
+        text: a broker's or management URL; one that is no URL is returned as it is.
+    """
+    scheme, separator, rest = text.partition("://")
+    authority = _AUTHORITY_END.split(rest, maxsplit=1)[0]
+    account, at, place = authority.rpartition("@")
+    host, colon, port = place.partition(":")
+    if not separator or not _SHORT_NAME.fullmatch(host) or host.lower() == "localhost":
+        return text
+    where = f"{account}{at}{host}.{namespace}.svc{colon}{port}"
+    return f"{scheme}://{where}{rest[len(authority) :]}"
 
 
 def parse_management_url(text: str | None, broker: BrokerURL) -> ManagementURL:

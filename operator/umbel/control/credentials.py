@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from umbel.autoscaling.snapshot import BrokerFailure
+from umbel.brokers.url import seen_from
 from umbel.cluster.errors import ClusterError, NotFound
 from umbel.control.ports import Cluster
 from umbel.spec.model import Broker, SecretRef
@@ -55,7 +56,8 @@ class Credentials:
     async def _value(self, namespace: str, ref: SecretRef, now: float) -> str | BrokerFailure:
         try:
             data = await self._data(namespace, ref.name, now)
-            return base64.b64decode(data[ref.key], validate=True).decode().strip()
+            url = base64.b64decode(data[ref.key], validate=True).decode().strip()
+            return seen_from(namespace, url)
         except NotFound:
             return BrokerFailure(
                 reason="SecretNotFound",

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from umbel.brokers.url import InvalidBrokerURL, Kind, parse_broker_url, parse_management_url
+from umbel.brokers.url import (
+    InvalidBrokerURL,
+    Kind,
+    parse_broker_url,
+    parse_management_url,
+    seen_from,
+)
 
 SECRET = "s3cr/et@#?"
 ENCODED = "s3cr%2Fet%40%23%3F"
@@ -155,3 +161,20 @@ def test_any_text_is_a_url_or_refused(text):
             parse_broker_url(scheme + text)
         except InvalidBrokerURL:
             continue
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        pytest.param("redis://r:6379/0", "redis://r.shop.svc:6379/0", id="a Service's short name"),
+        pytest.param("amqp://u:p@mq//", "amqp://u:p@mq.shop.svc//", id="with an account"),
+        pytest.param("amqp://u:p%40@mq?x=1", "amqp://u:p%40@mq.shop.svc?x=1", id="with a query"),
+        pytest.param("redis://r.prod:6379", "redis://r.prod:6379", id="a name with its namespace"),
+        pytest.param("redis://10.0.0.7:6379", "redis://10.0.0.7:6379", id="an address"),
+        pytest.param("redis://[::1]:6379", "redis://[::1]:6379", id="an IPv6 address"),
+        pytest.param("redis://localhost", "redis://localhost", id="localhost"),
+        pytest.param("no url", "no url", id="no URL"),
+    ],
+)
+def test_a_short_name_is_meant_in_the_namespace_of_the_taskqueue(text, want):
+    assert seen_from("shop", text) == want
