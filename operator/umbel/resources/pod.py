@@ -18,6 +18,10 @@ USER_ID = 65532
 """Who the worker runs as unless the overlay says otherwise: images name their users in ways that
 `runAsNonRoot` cannot check, and a number always can be."""
 
+GROUP_ID = 65534
+"""`nogroup` or `nobody` in nearly every image. Celery takes a group without an entry in /etc/group
+for root's, and an application that accepts pickle then refuses to start."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeImage:
@@ -44,8 +48,8 @@ def _pod(spec: TaskQueueSpec, pool: Pool, runtime: RuntimeImage) -> dict[str, An
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": USER_ID,
-            "runAsGroup": USER_ID,
-            "fsGroup": USER_ID,
+            "runAsGroup": GROUP_ID,
+            "fsGroup": GROUP_ID,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         # a worker has no business with the Kubernetes API unless the user gave it an account
