@@ -1,0 +1,16 @@
+"""A Celery application for the tests of heartbeats; its broker is in $NAPPING_BROKER."""
+
+import os
+import time
+
+from celery import Celery
+
+app = Celery("napping", broker=os.environ["NAPPING_BROKER"])
+app.conf.broker_transport_options = {"global_keyprefix": os.environ.get("NAPPING_PREFIX", "")}
+app.conf.broker_connection_retry_on_startup = True
+
+
+@app.task
+def nap(seconds: float) -> None:
+    """Be busy."""
+    time.sleep(seconds)
