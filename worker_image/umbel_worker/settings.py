@@ -114,13 +114,39 @@ def _limit_requests(config: WorkerConfig) -> None:
         return
 
     def limit(request: Any = None, **_: Any) -> None:
-        request.time_limits = limited(request.time_limits, hard, soft)
+        task, conf = request.task, request.app.conf
+        asked = of_the_message(
+            request.time_limits,
+            (task.time_limit, conf.task_time_limit),
+            (task.soft_time_limit, conf.task_soft_time_limit),
+        )
+        request.time_limits = limited(asked, hard, soft)
 
     signals.task_received.connect(limit, weak=False, dispatch_uid="umbel.limit")
 
 
+def of_the_message(
+    asked: object, hard: "tuple[object, ...]", soft: "tuple[object, ...]"
+) -> "tuple[object, object]":
+    """What the producer asked for this message alone, as (hard, soft).
+
+    Celery fills the header from the producer's decorators and `app.conf` too, and the pool's limits
+    win over those: a value that this worker's own code declares as well is taken for such a one.
+
+    Args:
+        asked: (hard, soft) of the message's header; anything, for a producer may send anything.
+        hard: The hard limits that decorator and configuration declare here.
+        soft: The soft ones.
+    """
+    pair = asked if isinstance(asked, (list, tuple)) and len(asked) == 2 else (None, None)
+    return (
+        None if pair[0] in hard else pair[0],
+        None if pair[1] in soft else pair[1],
+    )
+
+
 def limited(
-    asked: object, hard: Optional[int], soft: Optional[int]
+    asked: "tuple[object, object]", hard: Optional[int], soft: Optional[int]
 ) -> "tuple[Optional[float], Optional[float]]":
     """The time limits of one request, seconds, as (hard, soft).
 
@@ -128,12 +154,11 @@ def limited(
     soft one has passed, so a producer's `time_limit=1` beside a soft limit of 50 would last 50 s.
 
     Args:
-        asked: (hard, soft) of the message's header; anything, for a producer may send anything.
+        asked: (hard, soft) as the producer asked for this message.
         hard: The pool's hard limit; None leaves the message's own.
         soft: The pool's soft limit; None leaves the message's own.
     """
-    pair = asked if isinstance(asked, (list, tuple)) and len(asked) == 2 else (None, None)
-    hardest, softest = cap(pair[0], hard), cap(pair[1], soft)
+    hardest, softest = cap(asked[0], hard), cap(asked[1], soft)
     if hardest is None:
         return hardest, softest
     return hardest, hardest if softest is None else min(softest, hardest)

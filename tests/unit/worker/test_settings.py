@@ -12,6 +12,7 @@ from umbel_worker.settings import (
     cap,
     configuration,
     limited,
+    of_the_message,
     read,
     transport_options,
 )
@@ -122,11 +123,28 @@ def test_the_smaller_limit_holds_and_nonsense_is_none(
     ],
 )
 def test_limits_of_a_request(asked: object, want: tuple[float, float]) -> None:
-    assert limited(asked, hard=60, soft=50) == want
+    assert limited(of_the_message(asked, (), ()), hard=60, soft=50) == want
+
+
+@pytest.mark.parametrize(
+    ("asked", "want"),
+    [
+        pytest.param([86400, 1], (60, 50), id="both are the decorator's"),
+        pytest.param([7200, 20], (60, 20), id="the producer asked for less soft time"),
+        pytest.param([3, 1], (3, 3), id="the producer asked for less hard time"),
+        pytest.param([600, 2], (60, 50), id="both are app.conf's"),
+    ],
+)
+def test_limits_that_only_repeat_the_code_do_not_beat_the_pools(
+    asked: object, want: tuple[float, float]
+) -> None:
+    """Incident: reports with soft_time_limit=1 on their decorator ended after 1 s in a long pool."""
+    own = of_the_message(asked, hard=(86400, 600), soft=(1, 2))
+    assert limited(own, hard=60, soft=50) == want
 
 
 def test_a_pool_that_enforces_none_leaves_the_messages_limits_alone() -> None:
-    assert limited([77, 70], hard=None, soft=None) == (77, 70)
+    assert limited((77, 70), hard=None, soft=None) == (77, 70)
 
 
 @pytest.mark.parametrize(
