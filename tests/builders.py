@@ -1,0 +1,190 @@
+"""What tests arrange with: every object valid and dull, but for the fields that a test names.
+
+TaskQueues go through the parser, so that they stay true to what users can write.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from umbel.autoscaling.decide import Decision
+from umbel.autoscaling.reasons import Reason
+from umbel.autoscaling.snapshot import PoolHistory, PoolSnapshot, WorkerView
+from umbel.cluster.objects import ChildView, PodView
+from umbel.resources.pod import RuntimeImage
+from umbel.spec.model import Pool, TaskQueue
+from umbel.spec.parse import parse
+from umbel.status.report import PoolReport
+
+BROKER_URL = "redis://:s3cret@broker:6379/0"
+RUNTIME = RuntimeImage(image="registry.example/runtime:1", pull_policy="IfNotPresent")
+NOW = "2026-01-31T12:00:00Z"
+
+
+def a_pool_body(**fields: Any) -> dict[str, Any]:
+    """One entry of `spec.pools`: the Long pool `long` with the queue `reports`."""
+    return {"name": "long", "profile": "Long", "queues": ["reports"]} | fields
+
+
+def a_short_pool_body(**fields: Any) -> dict[str, Any]:
+    """One entry of `spec.pools`: the Short pool `short` with the queue `emails`."""
+    return {"name": "short", "profile": "Short", "queues": ["emails"]} | fields
+
+
+def a_body(
+    name: str = "shop",
+    *,
+    namespace: str = "default",
+    uid: str | None = None,
+    generation: int = 1,
+    pools: Sequence[Mapping[str, Any]] | None = None,
+    **spec: Any,
+) -> dict[str, Any]:
+    """A TaskQueue as the API server holds it."""
+    return {
+        "apiVersion": "umbel.dev/v1alpha1",
+        "kind": "TaskQueue",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "uid": uid or f"uid-of-{name}",
+            "generation": generation,
+        },
+        "spec": {
+            "app": "shop.celery",
+            "image": "registry.example/shop:1.8.2",
+            "broker": {"urlSecretRef": {"name": "shop-broker", "key": "url"}},
+            "pools": list(pools) if pools is not None else [a_pool_body()],
+        }
+        | spec,
+    }
+
+
+def a_taskqueue(name: str = "shop", **fields: Any) -> TaskQueue:
+    """As `a_body`, parsed."""
+    return parse(a_body(name, **fields))
+
+
+def a_pool(**fields: Any) -> Pool:
+    """The Long pool `long`, with these fields of `spec.pools[]`."""
+    return a_taskqueue(pools=[a_pool_body(**fields)]).spec.pools[0]
+
+
+def a_short_pool(**fields: Any) -> Pool:
+    """The Short pool `short`, with these fields of `spec.pools[]`."""
+    return a_taskqueue(pools=[a_short_pool_body(**fields)]).spec.pools[0]
+
+
+def a_snapshot(**fields: Any) -> PoolSnapshot:
+    """A pool at 0 replicas with nothing to do, everything known."""
+    return PoolSnapshot(
+        **{"waiting": 0, "unacknowledged": 0, "active": 0, "replicas": 0} | fields,
+    )
+
+
+def a_decision(**fields: Any) -> Decision:
+    """A decision that a pool stays at 0."""
+    return Decision(
+        **{
+            "replicas": 0,
+            "reason": Reason.AS_NEEDED,
+            "message": "0 needed",
+            "history": PoolHistory(),
+        }
+        | fields
+    )
+
+
+def a_pool_report(**fields: Any) -> PoolReport:
+    """A pool at 0 replicas, as it should be."""
+    return PoolReport(
+        **{
+            "pool": a_pool(),
+            "seen": a_snapshot(),
+            "decision": a_decision(),
+            "troubles": (),
+            "last_scale_time": None,
+        }
+        | fields
+    )
+
+
+def a_child(**fields: Any) -> ChildView:
+    """The Deployment of the pool `long` of the TaskQueue `shop`."""
+    return ChildView(
+        **{
+            "kind": "Deployment",
+            "namespace": "default",
+            "name": "shop-long",
+            "taskqueue": "shop",
+            "pool": "long",
+            "owner_uid": "uid-of-shop",
+            "version": 1,
+            "fingerprint": "as-applied",
+            "replicas": 0,
+            "ready_replicas": 0,
+            "owns_replicas": False,
+            "failure": "",
+            "deleting": False,
+        }
+        | fields
+    )
+
+
+def a_pod(name: str = "pod-1", **fields: Any) -> PodView:
+    """A running pod of the pool `long` of the TaskQueue `shop`."""
+    return PodView(
+        **{
+            "namespace": "default",
+            "name": name,
+            "taskqueue": "shop",
+            "pool": "long",
+            "version": 1,
+            "running": True,
+            "terminating": False,
+            "stuck": "",
+        }
+        | fields
+    )
+
+
+def a_worker(pod: str = "pod-1", *, pool: str = "long", **fields: Any) -> WorkerView:
+    """The worker in this pod, idle, heard at 0."""
+    return WorkerView(**{"hostname": f"{pool}@{pod}", "active": 0, "seen_at": 0.0} | fields)
+
+
+def heard(*workers: WorkerView) -> dict[str, WorkerView]:
+    """Workers by their node name."""
+    return {worker.hostname: worker for worker in workers}
+
+
+def a_secret(
+    name: str = "shop-broker", *, namespace: str = "default", **data: str
+) -> dict[str, Any]:
+    """A Secret with the broker's URL under `url`, or with other data."""
+    texts = data or {"url": BROKER_URL}
+    encoded = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": namespace},
+        "data": encoded,
+    }
+
+
+class VirtualClock:
+    """Time that moves only when a test says so."""
+
+    def __init__(self, start: float = 1000.0) -> None:
+        self.seconds = start
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def now_rfc3339(self) -> str:
+        minutes, seconds = divmod(int(self.seconds), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"2026-01-31T{hours:02}:{minutes:02}:{seconds:02}Z"
+
+    def advance(self, seconds: float) -> None:
+        self.seconds += seconds
