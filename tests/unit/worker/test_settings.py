@@ -138,7 +138,7 @@ def test_limits_of_a_request(asked: object, want: tuple[float, float]) -> None:
 def test_limits_that_only_repeat_the_code_do_not_beat_the_pools(
     asked: object, want: tuple[float, float]
 ) -> None:
-    """Incident: reports with soft_time_limit=1 on their decorator ended after 1 s in a long pool."""
+    """Incident: reports with soft_time_limit=1 in their decorator ended after 1 s in a pool."""
     own = of_the_message(asked, hard=(86400, 600), soft=(1, 2))
     assert limited(own, hard=60, soft=50) == want
 
