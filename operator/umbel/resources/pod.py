@@ -8,6 +8,7 @@ from umbel.resources.names import (
     RUNTIME_CONTAINER,
     RUNTIME_VOLUME,
     SCRATCH_VOLUME,
+    WORKER_CONTAINER,
     labels,
 )
 from umbel.resources.overlay import merge
@@ -34,7 +35,10 @@ class RuntimeImage:
 def pod_template(queue: TaskQueue, pool: Pool, runtime: RuntimeImage) -> dict[str, Any]:
     """The whole template, the user's overlay merged in."""
     template = {
-        "metadata": {"labels": labels(queue, pool)},
+        "metadata": {
+            "labels": labels(queue, pool),
+            "annotations": {"kubectl.kubernetes.io/default-container": WORKER_CONTAINER},
+        },
         "spec": _pod(queue.spec, pool, runtime),
     }
     return merge(template, pool.pod_template)
