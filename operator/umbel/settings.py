@@ -31,7 +31,7 @@ class Settings:
     """Below the tick, so that a broker that hangs is known as such within two ticks."""
     api_timeout_seconds: float = 10.0
     """Of one request to the Kubernetes API."""
-    resync_seconds: float = 300.0
+    resync_seconds: float = 60.0
     """How often everything is listed anew, in case a watch lost something."""
     status_seconds: float = 5.0
     """Statuses whose counts alone have changed are written this far apart at least."""
