@@ -11,6 +11,6 @@ def measured(request: pytest.FixtureRequest) -> Callable[[str, float], None]:
 
     def note(what: str, value: float) -> None:
         request.node.user_properties.append((what, value))
-        print(f"measured: {what}: {value}")
+        print(f"measured: {what}: {value}")  # noqa: T201 - pytest shows it when asked to
 
     return note

@@ -1,8 +1,12 @@
 """Redis as kombu uses it: priorities, prefixes, bindings, and whose the held messages are."""
 
 import json
+import shutil
+import subprocess
 import uuid
 from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
 
 import kombu
 import pytest
@@ -15,7 +19,7 @@ from tests.integration.brokers.support import (
     reading,
     redis_reader,
 )
-from tests.integration.servers import RedisServer
+from tests.integration.servers import RedisServer, free_port
 
 from umbel.autoscaling.snapshot import QueueCounts
 from umbel.brokers import redis as reader_module
@@ -324,3 +328,30 @@ async def test_one_connection_serves_every_read(server: RedisServer):
             )
 
     await eventually("only kombu's are left", open_clients, lambda number: number == 0)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[str, str]:
+    """(certificate, key) of nobody's authority."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed (apt-get install openssl)")
+    files = (str(tmp_path / "cert"), str(tmp_path / "key"))
+    request = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+    command = [*request.split(), "-out", files[0], "-keyout", files[1]]
+    subprocess.run(command, check=True, capture_output=True)
+    return files
+
+
+async def test_tls_is_spoken_and_the_certificate_checked(own_redis, certificate: tuple[str, str]):
+    port = free_port()
+    files = ["--tls-cert-file", certificate[0], "--tls-key-file", certificate[1]]
+    own_redis("--tls-port", str(port), *files, "--tls-auth-clients", "no", password=PASSWORD)
+    url = f"rediss://:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/0"
+    checked = redis_reader(url)
+    told = failure(await checked.read(["emails"]))
+    assert told.reason == "Unreachable"
+    assert "certificate" in told.message.lower()
+    await checked.close()
+    unchecked = redis_reader(f"{url}?ssl_cert_reqs=none")
+    assert reading(await unchecked.read(["emails"])).queues["emails"].waiting == 0
+    await unchecked.close()
