@@ -18,7 +18,8 @@ from umbel.control.cache import Cache
 from umbel.control.credentials import Credentials
 from umbel.control.ports import Brokers, Clock, Cluster
 from umbel.control.reading import Heard, Readings, Source
-from umbel.control.shepherd import Memory, Shepherd, Turn
+from umbel.control.shepherd import Shepherd
+from umbel.control.turn import Memory, Turn
 from umbel.settings import Settings
 from umbel.spec.faults import InvalidSpec
 from umbel.spec.model import TaskQueue

@@ -1,0 +1,103 @@
+"""Writes the status of a TaskQueue: at once if something lasting changed, else now and then."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from umbel.autoscaling.snapshot import BrokerFailure, BrokerReading, BrokerResult
+from umbel.cluster.errors import ClusterError
+from umbel.control.cache import Cache
+from umbel.control.ports import Clock, Cluster
+from umbel.control.turn import Turn
+from umbel.resources.names import API_VERSION, KIND
+from umbel.spec.faults import InvalidSpec
+from umbel.spec.model import TaskQueue
+from umbel.status import conditions
+from umbel.status.report import PoolReport, QueueReport, invalid_status, status, urgent
+from umbel.telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+class Reporter:
+    """Writes statuses; one that cannot be written is counted and tried again in the next turn."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        clock: Clock,
+        cache: Cache,
+        metrics: Metrics,
+        *,
+        status_seconds: float,
+    ) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._cache = cache
+        self._metrics = metrics
+        self._status_seconds = status_seconds
+
+    async def invalid(self, turn: Turn, error: InvalidSpec) -> QueueReport:
+        """Report a TaskQueue that cannot be parsed."""
+        metadata = turn.raw["metadata"]
+        written = invalid_status(
+            metadata["generation"],
+            conditions.invalid(error),
+            turn.raw.get("status") or {},
+            self._clock.now_rfc3339(),
+        )
+        await self._write(turn, written)
+        return QueueReport(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            ready=False,
+            broker_up=None,
+            pools=(),
+            queues={},
+        )
+
+    async def tended(
+        self, turn: Turn, queue: TaskQueue, pools: Sequence[PoolReport], result: BrokerResult
+    ) -> QueueReport:
+        """Report a TaskQueue that was read, decided and applied."""
+        failure = result if isinstance(result, BrokerFailure) else None
+        paused, trouble = queue.spec.paused, turn.memory.trouble
+        current = [
+            conditions.ready(trouble, failure),
+            conditions.broker_reachable(failure),
+            conditions.scaling_active(paused, failure),
+            conditions.workers_healthy([words for pool in pools for words in pool.troubles]),
+            conditions.is_paused(paused),
+        ]
+        before, now = turn.raw.get("status") or {}, self._clock.now_rfc3339()
+        await self._write(turn, status(queue.generation, current, pools, before, now))
+        return QueueReport(
+            namespace=queue.namespace,
+            name=queue.name,
+            ready=trouble is None and failure is None,
+            broker_up=failure is None,
+            pools=pools,
+            queues=result.queues if isinstance(result, BrokerReading) else {},
+        )
+
+    async def _write(self, turn: Turn, written: Mapping[str, Any]) -> None:
+        before, memory = turn.raw.get("status") or {}, turn.memory
+        if written == before:
+            return
+        soon = memory.reported_at is None or urgent(written, before)
+        if not soon and turn.now - (memory.reported_at or 0.0) < self._status_seconds:
+            return
+        metadata = turn.raw["metadata"]
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
+            "status": written,
+        }
+        try:
+            self._cache.see(KIND, await self._cluster.apply_status(body))
+        except ClusterError as error:
+            log.warning("%s: %s", turn.name, error)
+            self._metrics.errors.labels("report").inc()
+            return
+        memory.reported_at = turn.now

@@ -1,0 +1,52 @@
+"""One TaskQueue in one turn of the circle, and what is remembered of it until the next."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from umbel.autoscaling.snapshot import PoolHistory
+from umbel.cluster.objects import ChildView, PodView, Raw
+from umbel.control.reading import Heard
+from umbel.spec.faults import InvalidSpec
+from umbel.spec.model import TaskQueue
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is remembered of a TaskQueue between turns; all of it may be lost."""
+
+    histories: dict[str, PoolHistory] = field(default_factory=dict)
+    """By pool."""
+    scaled_at: dict[str, str] = field(default_factory=dict)
+    """RFC 3339 by pool."""
+    trouble: tuple[str, str] | None = None
+    """(reason, message) of the last apply that failed."""
+    failures: int = 0
+    """Applies that failed in a row."""
+    retry_at: float = 0.0
+    """When an apply that failed is tried again, on the circle's clock."""
+    reported_at: float | None = None
+    """When the status was written last, on the circle's clock."""
+    announced: dict[str, str] = field(default_factory=dict)
+    """What the last Event of each topic said, so that nothing is told twice in a row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One TaskQueue in one turn."""
+
+    raw: Raw
+    parsed: TaskQueue | InvalidSpec
+    heard: Heard | None
+    """None where the spec is not valid."""
+    pods: Mapping[tuple[str, str, str], Sequence[PodView]]
+    """By (namespace, TaskQueue, pool)."""
+    children: Sequence[ChildView]
+    """Those that this TaskQueue owns."""
+    memory: Memory
+    now: float
+
+    @property
+    def name(self) -> str:
+        """`namespace/name`, for logs."""
+        metadata = self.raw["metadata"]
+        return f"{metadata['namespace']}/{metadata['name']}"
