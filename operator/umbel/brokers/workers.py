@@ -56,6 +56,7 @@ class Listener:
         self._source = source
         self._memory = WorkerMemory(monotonic)
         self._address = address
+        self._connected = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="umbel-heartbeats", daemon=True)
         self._thread.start()
@@ -72,17 +73,25 @@ class Listener:
     def _run(self) -> None:
         pause = _FIRST_PAUSE_SECONDS
         while not self._stopping.is_set():
-            try:
-                self._source.connect()
-                pause = _FIRST_PAUSE_SECONDS
-                self._listen()
-            except SourceLost as error:
-                _log.info("no heartbeats from %s for now: %s", self._address, error)
-                # Jitter: a broker that comes back is not met by all operators at once.
-                self._stopping.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
-                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-            finally:
-                self._source.disconnect()
+            heard_before = self._connected
+            self._connect_and_listen()
+            pause = _FIRST_PAUSE_SECONDS if self._connected != heard_before else pause
+            # Jitter: a broker that comes back is not met by all operators at once.
+            self._stopping.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    def _connect_and_listen(self) -> None:
+        try:
+            self._source.connect()
+            self._connected += 1
+            self._listen()
+        except SourceLost as error:
+            _log.info("no heartbeats from %s for now: %s", self._address, error)
+        except Exception as error:  # noqa: BLE001 - the thread's outermost loop: it must go on
+            # The kind only: a client library's own text was not redacted.
+            _log.error("heartbeats from %s broke off: %s", self._address, type(error).__name__)
+        finally:
+            self._source.disconnect()
 
     def _listen(self) -> None:
         while not self._stopping.is_set():
