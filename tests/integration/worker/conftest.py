@@ -31,12 +31,12 @@ def scene_on(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callabl
 
 
 @pytest.fixture(params=["redis", "rabbitmq"])
-def kind(request: pytest.FixtureRequest) -> str:
-    """Each broker in turn."""
-    return str(request.param)
+def scene(request: pytest.FixtureRequest, scene_on: Callable[[str], Scene]) -> Scene:
+    """One queue, on each broker in turn."""
+    return scene_on(str(request.param))
 
 
 @pytest.fixture
-def scene(scene_on: Callable[[str], Scene], kind: str) -> Scene:
-    """One queue, on each broker in turn."""
-    return scene_on(kind)
+def scenes(scene_on: Callable[[str], Scene]) -> list[Scene]:
+    """One queue on each broker, for tests that mostly wait: workers start at the same time."""
+    return [scene_on("redis"), scene_on("rabbitmq")]

@@ -14,6 +14,7 @@ def _one_runs(scene: Scene) -> None:
     until("one runs", scene.running, lambda running: running == 1, hold=0.3)
 
 
+@pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
 def test_every_pool_acknowledges_as_asked_and_stops_cleanly(kind: str, scene_on: Scenes) -> None:
     scenes = {pool: scene_on(kind) for pool in POOLS}
     workers = {pool: scene.worker(LATE, pool=pool) for pool, scene in scenes.items()}
@@ -36,25 +37,31 @@ def test_every_pool_acknowledges_as_asked_and_stops_cleanly(kind: str, scene_on:
         assert len(done) <= 2, pool
 
 
-def test_threads_hand_waiting_tasks_back_at_once(scene: Scene) -> None:
-    worker = scene.worker(replace(EARLY), pool="threads", concurrency=2).wait_ready()
-    scene.send_many("hold", "t", 12, "gate")
-    until("two run", scene.running, lambda running: running == 2)
-    until("prefetched", scene.ready, lambda ready: ready == 2, hold=0.3)
-    worker.term()
-    until("handed back", scene.ready, lambda ready: ready == 10, 1.5)
-    scene.events.open("gate")
-    worker.wait_exit(10)
-    assert scene.events.counts("end") == scene.events.counts("start")
-    assert len(scene.events.of("end")) == 2
-    assert scene.ready() == 10
+def test_threads_hand_waiting_tasks_back_at_once(scenes: list[Scene]) -> None:
+    workers = [scene.worker(EARLY, pool="threads", concurrency=2) for scene in scenes]
+    for scene, worker in zip(scenes, workers, strict=True):
+        worker.wait_ready()
+        scene.send_many("hold", "t", 12, "gate")
+    for scene, worker in zip(scenes, workers, strict=True):
+        until("two run", scene.running, lambda running: running == 2)
+        until("eight are prefetched", scene.ready, lambda ready: ready == 2, hold=0.3)
+        worker.term()
+        until("handed back", scene.ready, lambda ready: ready == 10, 1)
+        scene.events.open("gate")
+    for scene, worker in zip(scenes, workers, strict=True):
+        worker.wait_exit(10)
+        assert scene.events.counts("end") == scene.events.counts("start")
+        assert len(scene.events.of("end")) == 2
+        assert scene.ready() == 10
 
 
-def test_gevent_keeps_its_hard_limit(scene: Scene) -> None:
-    limits = replace(LATE, hard_time_limit=2)
-    scene.worker(limits, pool="gevent").wait_ready()
-    scene.send_many("stubborn", "t", 2, time_limit=77)
-    times = scene.events.times
-    until("the next starts", lambda: times("start"), lambda seen: len(seen) >= 2)
-    assert 1.9 < times("start")[1] - times("start")[0] < 6
-    assert not scene.events.of("end")
+def test_gevent_keeps_its_hard_limit(scenes: list[Scene]) -> None:
+    workers = [scene.worker(replace(LATE, hard_time_limit=2), pool="gevent") for scene in scenes]
+    for scene, worker in zip(scenes, workers, strict=True):
+        worker.wait_ready()
+        scene.send_many("stubborn", "t", 2, time_limit=77)
+    for scene in scenes:
+        times = scene.events.times
+        until("the next starts", lambda t=times: t("start"), lambda seen: len(seen) >= 2)
+        assert 1.9 < times("start")[1] - times("start")[0] < 6
+        assert not scene.events.of("end")

@@ -9,7 +9,7 @@ import signal
 from dataclasses import replace
 
 import pytest
-from tests.integration.worker.harness import EARLY, LATE, RedisScene, Scene, Scenes, Worker, until
+from tests.integration.worker.harness import EARLY, LATE, RedisScene, Scene, Scenes, until
 
 pytestmark = pytest.mark.integration
 
@@ -76,31 +76,28 @@ def _first_child(scene: Scene) -> int:
     return int(str(started[0]["pid"]))
 
 
-@pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
 def test_a_task_whose_process_was_killed_runs_again_only_if_asked(
-    kind: str, scene_on: Scenes
+    scenes: list[Scene], scene_on: Scenes
 ) -> None:
-    again, once = scene_on(kind), scene_on(kind)
-    asked = replace(LATE, reject_on_worker_lost=True)
-    workers: list[Worker] = [
-        again.worker(asked),
-        once.worker(replace(asked, reject_on_worker_lost=False)),
-    ]
-    for scene, worker in zip((again, once), workers, strict=True):
+    again, once = scenes, [scene_on("redis"), scene_on("rabbitmq")]
+    workers = [scene.worker(LATE) for scene in again]
+    keepers = [scene.worker(replace(LATE, reject_on_worker_lost=False)) for scene in once]
+    for scene, worker in zip((*again, *once), (*workers, *keepers), strict=True):
         worker.wait_ready()
         scene.send("hold", "t", "gate")
-    for scene in (again, once):
+    for scene in (*again, *once):
         os.kill(_first_child(scene), signal.SIGKILL)
 
-    until("runs again", lambda: again.events.counts("start"), lambda seen: seen["t"] >= 2)
-    again.events.open("gate")
-    until("done", lambda: again.events.counts("end"), lambda seen: seen["t"] == 1)
-    # The next task of the same queue shows that the lost one was settled, not merely slow.
-    once.send("quick", "after")
-    until("the next runs", lambda: once.events.counts("start"), lambda seen: seen["after"] == 1)
-    assert once.events.counts("start")["t"] == 1
-    assert once.unacknowledged(workers[1]) == 0
-    assert once.ready() == 0
+    for scene in again:
+        until("runs again", lambda s=scene: s.events.counts("start")["t"], lambda n: n >= 2)
+        scene.events.open("gate")
+        until("done", lambda s=scene: s.events.counts("end")["t"], lambda n: n == 1)
+    for scene, worker in zip(once, keepers, strict=True):
+        # The next task of the same queue shows that the lost one was settled, not merely slow.
+        scene.send("hold", "after", "never")
+        until("the next runs", lambda s=scene: s.events.counts("start")["after"], lambda n: n == 1)
+        assert scene.events.counts("start")["t"] == 1
+        assert scene.unacknowledged(worker) == 1, "only the next one is held"
 
 
 def test_a_producers_smaller_limit_holds_and_a_pools_limit_is_not_passed_on(

@@ -37,42 +37,54 @@ def _leaves_nothing(scene: Scene, worker: Worker) -> None:
     assert scene.ready() == 0
 
 
-@pytest.mark.parametrize(
-    "config", [replace(LATE, prefetch_multiplier=0), EARLY], ids=["late", "early"]
-)
-def test_waiting_tasks_go_back_at_once_and_run_elsewhere_once(
-    config: object, kind: str, scene_on: Scenes
-) -> None:
-    late = config != EARLY
-    scene = scene_on(kind)
-    worker = scene.worker(config).wait_ready()
-    scene.send_many("hold", "t", 30, "gate")
-    until("one runs", scene.running, lambda running: running == 1)
-    until("taken", scene.ready, lambda ready: ready == (0 if late else 25), hold=0.2)
+def test_waiting_tasks_go_back_at_once_and_run_elsewhere_once(scene_on: Scenes) -> None:
+    late = [scene_on("redis"), scene_on("rabbitmq")]
+    early = [scene_on("redis"), scene_on("rabbitmq")]
+    every = (*late, *early)
+    workers = [s.worker(replace(LATE, prefetch_multiplier=0)) for s in late]
+    workers += [s.worker(EARLY) for s in early]
+    for scene, worker in zip(every, workers, strict=True):
+        worker.wait_ready()
+        scene.send_many("hold", "t", 30, "gate")
+    for scene in every:
+        until("one runs", scene.running, lambda running: running == 1)
+    for scene in late:
+        until("all are prefetched", scene.ready, lambda ready: ready == 0, hold=0.2)
+    for scene in early:
+        until("four are prefetched", scene.ready, lambda ready: ready == 25, hold=0.2)
 
-    assert _handed_back(scene, worker, 29) < 1
-    assert (worker.ready(), worker.live()) == (503, 200)
-    successor = scene.worker(EARLY, concurrency=4).wait_ready()
-    scene.events.open("gate")
-    assert worker.wait_exit(10) < 10
-    until("all done", lambda: len(scene.events.of("end")), lambda ended: ended == 30)
-    assert set(scene.events.counts("start").values()) == {1}
-    _leaves_nothing(scene, successor)
+    for scene, worker in zip(every, workers, strict=True):
+        seconds = _handed_back(scene, worker, 29)
+        assert seconds < 1
+        assert (worker.ready(), worker.live()) == (503, 200)
+    successors = [scene.worker(EARLY, concurrency=2) for scene in every]
+    for scene, worker, successor in zip(every, workers, successors, strict=True):
+        successor.wait_ready()
+        scene.events.open("gate")
+        worker.wait_exit(10)
+        until("all done", lambda s=scene: len(s.events.of("end")), lambda ended: ended == 30)
+        assert set(scene.events.counts("start").values()) == {1}
+        _leaves_nothing(scene, successor)
 
 
-def test_scheduled_and_rate_limited_tasks_go_back_too(scene: Scene) -> None:
-    worker = scene.worker(replace(LATE, prefetch_multiplier=0), concurrency=2).wait_ready()
-    scene.send("hold", "t", "gate")
-    scene.send_many("quick", "eta", 5, countdown=300)
-    scene.send_many("limited", "l", 5)
-    until("one of each runs", lambda: len(scene.events.of("start")), lambda seen: seen == 2)
-    until("all taken", scene.ready, lambda ready: ready == 0, hold=0.3)
-
-    assert _handed_back(scene, worker, 9) < 1
-    scene.events.open("gate")
-    assert worker.wait_exit(10) < 10
-    assert scene.ready() == 9
-    assert len(scene.events.of("start")) == 2
+def test_scheduled_and_rate_limited_tasks_go_back_too(scenes: list[Scene]) -> None:
+    config = replace(LATE, prefetch_multiplier=0)
+    workers = [scene.worker(config, concurrency=2) for scene in scenes]
+    for scene, worker in zip(scenes, workers, strict=True):
+        worker.wait_ready()
+        scene.send("hold", "t", "gate")
+        scene.send_many("quick", "eta", 5, countdown=300)
+        scene.send_many("limited", "l", 5)
+    for scene, worker in zip(scenes, workers, strict=True):
+        started = scene.events.counts
+        until("one of each runs", lambda s=started: len(s("start")), lambda seen: seen == 2)
+        until("all taken", scene.ready, lambda ready: ready == 0, hold=0.3)
+        assert _handed_back(scene, worker, 9) < 1
+        scene.events.open("gate")
+    for scene, worker in zip(scenes, workers, strict=True):
+        worker.wait_exit(10)
+        assert scene.ready() == 9
+        assert len(scene.events.of("start")) == 2
 
 
 def test_warm_shutdown_of_busy_prefork_workers_under_celery_5_7(scene: Scene) -> None:
@@ -99,29 +111,40 @@ def test_warm_shutdown_of_busy_prefork_workers_under_celery_5_7(scene: Scene) ->
 
 @pytest.mark.parametrize("pool", ["processes", "threads", "gevent"])
 def test_a_late_task_longer_than_the_grace_period_goes_back_and_is_done_once(
-    pool: str, kind: str, scene_on: Scenes
+    pool: str, scenes: list[Scene]
 ) -> None:
-    scene = scene_on(kind)
-    worker = scene.worker(replace(LATE, give_back_after=1), pool=pool).wait_ready()
-    scene.send("hold", "t", "gate")
-    until("runs", scene.running, lambda running: running == 1)
-    worker.term()
-    assert 1 <= worker.wait_exit(8) < 7
-    assert scene.ready() == 1
-    scene.events.open("gate")
-    successor = scene.worker(LATE).wait_ready()
-    until("done", lambda: scene.events.counts("end"), lambda ended: ended == {"t": 1})
-    assert scene.events.counts("start") == {"t": 2}
-    _leaves_nothing(scene, successor)
+    workers = [scene.worker(replace(LATE, give_back_after=1), pool=pool) for scene in scenes]
+    for scene, worker in zip(scenes, workers, strict=True):
+        worker.wait_ready()
+        scene.send("hold", "t", "gate")
+    for scene, worker in zip(scenes, workers, strict=True):
+        until("runs", scene.running, lambda running: running == 1)
+        worker.term()
+    for scene, worker in zip(scenes, workers, strict=True):
+        assert 1 <= worker.wait_exit(8) < 7
+        assert scene.ready() == 1
+        scene.events.open("gate")
+    successors = [scene.worker(LATE) for scene in scenes]
+    for scene, successor in zip(scenes, successors, strict=True):
+        until("done", lambda s=scene: s.events.counts("end")["t"], lambda ended: ended == 1)
+        assert scene.events.counts("start") == {"t": 2}
+        successor.wait_ready()
+        _leaves_nothing(scene, successor)
 
 
-def test_a_task_that_withstands_being_stopped_goes_back_before_the_kill(scene: Scene) -> None:
-    worker = scene.worker(replace(LATE, give_back_after=0)).wait_ready()
-    scene.send("deaf", "t")
-    until("runs", lambda: scene.events.counts("start"), bool)
-    worker.term()
-    assert worker.wait_exit(12) < 10
-    assert scene.ready() == 1
+def test_a_task_that_withstands_being_stopped_goes_back_before_the_kill(
+    scenes: list[Scene],
+) -> None:
+    workers = [scene.worker(replace(LATE, give_back_after=0)) for scene in scenes]
+    for scene, worker in zip(scenes, workers, strict=True):
+        worker.wait_ready()
+        scene.send("deaf", "t")
+    for scene, worker in zip(scenes, workers, strict=True):
+        until("runs", lambda s=scene: s.events.counts("start"), bool)
+        worker.term()
+    for scene, worker in zip(scenes, workers, strict=True):
+        assert worker.wait_exit(12) < 10
+        assert scene.ready() == 1
 
 
 def test_a_message_that_redis_gives_to_the_last_read_goes_back(scene_on: Scenes) -> None:
