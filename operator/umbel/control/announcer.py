@@ -38,12 +38,13 @@ class Announcer:
         await self._once(turn, "children", reason, message)
 
     async def broker(self, turn: Turn, result: BrokerResult) -> None:
-        """The broker is lost for a reason, or is back."""
+        """The broker is lost or tells less than it should, for a reason; or all is well again."""
         told = turn.memory.announced
-        if isinstance(result, BrokerFailure):
-            if told.get("broker") != result.reason:
-                told["broker"] = result.reason
-                await self._tell(turn, result.reason, result.message, warning=True)
+        failure = result if isinstance(result, BrokerFailure) else result.limitation
+        if failure is not None:
+            if told.get("broker") != failure.reason:
+                told["broker"] = failure.reason
+                await self._tell(turn, failure.reason, failure.message, warning=True)
         elif told.pop("broker", None) is not None:
             await self._tell(turn, BACK, "the broker can be read again", warning=False)
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from umbel.autoscaling.snapshot import BrokerFailure
+from umbel.cluster.errors import ClusterError
 from umbel.cluster.objects import Raw
 from umbel.control.cache import Cache
 from umbel.control.credentials import Credentials
@@ -54,7 +55,8 @@ class World:
 class _Known:
     """What the circle remembers of one TaskQueue."""
 
-    version: object
+    version: tuple[str, object]
+    """(uid, generation)."""
     parsed: Parsed
     memory: Memory = field(default_factory=Memory)
 
@@ -119,6 +121,8 @@ class Circle:
         now = self._world.clock.monotonic()
         self.cache.changed.clear()
         await self._list_if_due(now)
+        if self._listed_at is None:
+            return  # before anything is known of the cluster, nothing may be created or sized
         # 1. what is asked for
         known = self._parse()
         queues = [k.parsed for k in known.values() if isinstance(k.parsed, TaskQueue)]
@@ -134,7 +138,13 @@ class Circle:
     async def _list_if_due(self, now: float) -> None:
         if self._listed_at is not None and now - self._listed_at < self._settings.resync_seconds:
             return
-        listings = await asyncio.gather(*(self._world.cluster.list_owned(kind) for kind in KINDS))
+        lists = (self._world.cluster.list_owned(kind) for kind in KINDS)
+        try:
+            listings = await asyncio.gather(*lists)
+        except ClusterError as error:
+            log.warning("the cluster cannot be listed: %s", error)
+            self._metrics.errors.labels("list").inc()
+            return
         for kind, (items, version) in zip(KINDS, listings, strict=True):
             self.cache.replace(kind, items, version)
         self._listed_at = now
@@ -148,7 +158,9 @@ class Circle:
             version = (raw["metadata"]["uid"], raw["metadata"].get("generation"))
             known = self._known.get(key)
             if known is None or known.version != version:
-                memory = known.memory if known is not None else Memory()
+                same = known is not None and known.version[0] == version[0]
+                memory = known.memory if known is not None and same else Memory()
+                memory.failures, memory.retry_at = 0, 0.0  # a new spec is tried at once
                 self._known[key] = _Known(version, _parsed(raw), memory)
         return self._known
 
@@ -163,7 +175,7 @@ class Circle:
         access = await self._credentials.access(queue.namespace, broker, now)
         if isinstance(access, BrokerFailure):
             return access
-        return Source(access=access, layout=broker.redis)
+        return self._readings.source(access, broker.redis)
 
     def _drop_refused(
         self,
@@ -208,7 +220,15 @@ class Circle:
             async with gate:
                 return await self._shepherd.tend(turn)
 
-        return list(await asyncio.gather(*(tend(turn) for turn in turns)))
+        ends = await asyncio.gather(*(tend(turn) for turn in turns), return_exceptions=True)
+        reports: list[QueueReport] = []
+        for turn, end in zip(turns, ends, strict=True):
+            if isinstance(end, QueueReport):
+                reports.append(end)
+            else:
+                self._metrics.errors.labels("tend").inc()
+                log.error("%s: nobody expected this", turn.name, exc_info=end)
+        return reports
 
 
 def _parsed(raw: Raw) -> Parsed:

@@ -64,7 +64,7 @@ class Reporter:
         paused, trouble = queue.spec.paused, turn.memory.trouble
         current = [
             conditions.ready(trouble, failure),
-            conditions.broker_reachable(failure),
+            conditions.broker_reachable(result),
             conditions.scaling_active(paused, failure),
             conditions.workers_healthy([words for pool in pools for words in pool.troubles]),
             conditions.is_paused(paused),

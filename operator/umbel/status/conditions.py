@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from umbel.autoscaling.snapshot import BrokerFailure
+from umbel.autoscaling.snapshot import BrokerFailure, BrokerResult
 from umbel.spec.faults import InvalidSpec
 from umbel.spec.model import Paused
 
@@ -29,10 +29,15 @@ def _is(type_: str, holds: bool, reason: str, message: str) -> Condition:
     )
 
 
-def broker_reachable(failure: BrokerFailure | None) -> Condition:
-    """Whether the queues could be counted in this tick."""
-    if failure is not None:
-        return _is("BrokerReachable", False, failure.reason, failure.message)
+def broker_reachable(result: BrokerResult) -> Condition:
+    """Whether the queues could be counted in this tick, and what of them could not."""
+    if isinstance(result, BrokerFailure):
+        return _is("BrokerReachable", False, result.reason, result.message)
+    if result.limitation is not None:
+        missing = (
+            f"running tasks cannot be counted, so no pool shrinks: {result.limitation.message}"
+        )
+        return _is("BrokerReachable", True, result.limitation.reason, missing)
     return _is("BrokerReachable", True, "Read", "the queues are counted every tick")
 
 
