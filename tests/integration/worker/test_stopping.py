@@ -1,6 +1,7 @@
 """A worker that is told to stop loses nothing, repeats nothing, and is quick about it."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -30,11 +31,13 @@ def _handed_back(scene: Scene, worker: Worker, waiting: int) -> float:
     return clock() - begin
 
 
-def _leaves_nothing(scene: Scene, worker: Worker) -> None:
-    """What it had not acknowledged would go back to the queue."""
-    worker.term()
-    worker.wait_exit(10)
-    assert scene.ready() == 0
+def _leave_nothing(scenes: Sequence[Scene], workers: Sequence[Worker]) -> None:
+    """What they had not acknowledged would go back to the queues."""
+    for worker in workers:
+        worker.wait_ready().term()
+    for scene, worker in zip(scenes, workers, strict=True):
+        worker.wait_exit(10)
+        assert scene.ready() == 0
 
 
 def test_waiting_tasks_go_back_at_once_and_run_elsewhere_once(scene_on: Scenes) -> None:
@@ -58,13 +61,13 @@ def test_waiting_tasks_go_back_at_once_and_run_elsewhere_once(scene_on: Scenes) 
         assert seconds < 1
         assert (worker.ready(), worker.live()) == (503, 200)
     successors = [scene.worker(EARLY, concurrency=2) for scene in every]
-    for scene, worker, successor in zip(every, workers, successors, strict=True):
-        successor.wait_ready()
+    for scene in every:
         scene.events.open("gate")
+    for scene, worker in zip(every, workers, strict=True):
         worker.wait_exit(10)
         until("all done", lambda s=scene: len(s.events.of("end")), lambda ended: ended == 30)
         assert set(scene.events.counts("start").values()) == {1}
-        _leaves_nothing(scene, successor)
+    _leave_nothing(every, successors)
 
 
 def test_scheduled_and_rate_limited_tasks_go_back_too(scenes: list[Scene]) -> None:
@@ -125,11 +128,10 @@ def test_a_late_task_longer_than_the_grace_period_goes_back_and_is_done_once(
         assert scene.ready() == 1
         scene.events.open("gate")
     successors = [scene.worker(LATE) for scene in scenes]
-    for scene, successor in zip(scenes, successors, strict=True):
+    for scene in scenes:
         until("done", lambda s=scene: s.events.counts("end")["t"], lambda ended: ended == 1)
         assert scene.events.counts("start") == {"t": 2}
-        successor.wait_ready()
-        _leaves_nothing(scene, successor)
+    _leave_nothing(scenes, successors)
 
 
 def test_a_task_that_withstands_being_stopped_goes_back_before_the_kill(
