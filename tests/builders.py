@@ -16,7 +16,7 @@ from umbel.spec.model import Pool, TaskQueue
 from umbel.spec.parse import parse
 from umbel.status.report import PoolReport
 
-BROKER_URL = "redis://:s3cret@broker:6379/0"
+BROKER_URL = "redis://:s3cret@broker.example:6379/0"
 RUNTIME = RuntimeImage(image="registry.example/runtime:1", pull_policy="IfNotPresent")
 NOW = "2026-01-31T12:00:00Z"
 

@@ -152,17 +152,28 @@ class Kubernetes:
                 auth_settings=["BearerToken"],
             )
             response = await self._api.call_api(*request, _request_timeout=self._timeout)
-            answer: dict[str, Any] = json.loads(await response.read())
+            text = await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError, ApiException) as error:
             what = type(error).__name__
             message = f"{method} {path}: no answer from the Kubernetes API ({what}: {error})"
             raise ClusterError(message) from error
-        if response.status >= 400:
-            raise _refused(method, path, response.status, answer)
+        answer = _parsed(text)
+        if answer is None or response.status >= 400:
+            raise _refused(method, path, response.status, answer or {})
         return answer
 
 
+def _parsed(text: bytes) -> dict[str, Any] | None:
+    """The object in an answer; None for what a proxy in between says for itself."""
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
 def _refused(method: str, path: str, status: int, answer: Mapping[str, Any]) -> ClusterError:
-    message = f"{method} {path}: {status} {answer.get('message') or answer}"
+    words = answer.get("message") or answer or "and no object of the Kubernetes API"
+    message = f"{method} {path}: {status} {words}"
     kind = {404: NotFound, 409: Conflict}.get(status, ClusterError)
     return kind(message, status=status)

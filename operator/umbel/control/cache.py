@@ -27,15 +27,30 @@ class Cache:
         """By (namespace, name)."""
         self.changed = asyncio.Event()
         """Set when a TaskQueue or a child changed: the circle need not wait for its tick."""
+        self._buried: dict[tuple[str, str, str], int] = {}
+        """Version of the deletion, by (kind, namespace, name), until the next listing: an answer or
+        a listing from before it must not bring the object back."""
 
     def see(self, kind: str, raw: Raw, *, deleted: bool = False) -> None:
         """Take in one object of a watch or of an answer."""
+        if self._is_of_the_past(kind, raw, deleted=deleted):
+            return
         if kind == "TaskQueue":
             self._see_taskqueue(raw, deleted=deleted)
         elif kind == "Pod":
             self._see_pod(pod_view(raw), deleted=deleted)
         else:
             self._see_child(child_view(kind, raw), deleted=deleted)
+
+    def _is_of_the_past(self, kind: str, raw: Raw, *, deleted: bool) -> bool:
+        """Whether a deletion seen before is newer."""
+        metadata, version = raw["metadata"], version_of(raw)
+        key = (kind, metadata["namespace"], metadata["name"])
+        if version <= self._buried.get(key, -1):
+            return True
+        if deleted:
+            self._buried[key] = version
+        return False
 
     def _see_taskqueue(self, raw: Raw, *, deleted: bool) -> None:
         key = (raw["metadata"]["namespace"], raw["metadata"]["name"])
@@ -98,6 +113,9 @@ class Cache:
                 for key, child in self.children.items()
                 if key[0] != kind or key[1:] in present or child.version > version
             }
+        self._buried = {
+            key: when for key, when in self._buried.items() if key[0] != kind or when > version
+        }
 
     def resized(self, child: ChildView, replicas: int, version: int) -> None:
         """Take in a size that has just been written."""

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from umbel.cluster.errors import NotFound
-from umbel.cluster.objects import ChildView, fingerprint
+from umbel.cluster.errors import ClusterError, Conflict, NotFound
+from umbel.cluster.objects import ChildView, Raw, child_view, fingerprint
 from umbel.control.cache import Cache
 from umbel.control.ports import Cluster
 from umbel.resources.deployment import deployment
@@ -63,18 +63,28 @@ class Children:
     async def ensure(self, queue: TaskQueue, owned: Sequence[ChildView]) -> None:
         """Make the children of this TaskQueue what they should be.
 
+        A child that is refused keeps no other from being made.
+
         Args:
             queue: what is asked for.
             owned: the children that live now.
 
         Raises:
             NameTakenError: a child's name belongs to an object that is not this TaskQueue's.
-            ClusterError: the API server refused, or could not be reached.
+            ClusterError: the API server refused the first of them, or could not be reached.
         """
+        refused: list[ClusterError | NameTakenError] = []
         for wanted in self._wanted(queue):
-            await self._ensure(queue, wanted)
+            try:
+                await self._ensure(queue, wanted)
+            except (ClusterError, NameTakenError) as error:
+                if _no_answer(error):
+                    raise
+                refused.append(error)
         for stale in _stale(queue, owned):
-            await self._remove(stale)
+            await self._remove(queue, stale)
+        if refused:
+            raise refused[0]
 
     def forget(self, queue: tuple[str, str]) -> None:
         """Drop what is remembered of a TaskQueue that is gone."""
@@ -109,26 +119,55 @@ class Children:
         if live is not None and self._applied.get(key) == _Applied(wanted.digest, live.fingerprint):
             return
         if live is None:
-            await self._check_free(key, queue)
-        made = await self._cluster.apply(_with_size(wanted, live))
+            live = await self._unseen(key, queue)
+        made = await self._send(queue, wanted, live)
         self._cache.see(key[0], made)
         self._applied[key] = _Applied(wanted.digest, fingerprint(made))
 
-    async def _check_free(self, key: Key, queue: TaskQueue) -> None:
-        """Refuse to take over an object that the watches do not show: it is not umbel's."""
+    async def _send(
+        self, queue: TaskQueue, wanted: _Wanted, live: ChildView | None
+    ) -> dict[str, Any]:
         try:
-            raw = await self._cluster.get(*key)
-        except NotFound:
-            return
-        owners = raw["metadata"].get("ownerReferences") or ()
-        if not any(owner.get("uid") == queue.uid for owner in owners):
-            raise NameTakenError(_taken(key))
+            return await self._cluster.apply(_with_size(wanted, live))
+        except Conflict:  # what the watches showed was not the newest; what a look shows should be
+            live = await self._unseen(wanted.key, queue)
+            return await self._cluster.apply(_with_size(wanted, live))
 
-    async def _remove(self, child: ChildView) -> None:
+    async def _unseen(self, key: Key, queue: TaskQueue) -> ChildView | None:
+        """A child as it is now; the watches do not show one that lost its labels or is very new.
+
+        Its size is what counts: taken for missing, it would be set to that of a creation, and its
+        workers stopped. An object that is not this TaskQueue's is not taken over.
+        """
+        raw = await self._live(key)
+        if raw is None:
+            return None
+        if not _owned(raw, queue):
+            raise NameTakenError(_taken(key))
+        return child_view(key[0], raw)
+
+    async def _live(self, key: Key) -> Raw | None:
+        try:
+            return await self._cluster.get(*key)
+        except NotFound:
+            return None
+
+    async def _remove(self, queue: TaskQueue, child: ChildView) -> None:
         """Delete a pool's object; its pods finish what they run, as at any scale-in."""
-        raw = await self._cluster.get(*child.key)
-        await self._cluster.delete(*child.key, raw["metadata"]["uid"])
+        raw = await self._live(child.key)
+        if raw is not None and _owned(raw, queue):
+            await self._cluster.delete(*child.key, raw["metadata"]["uid"])
         self._applied.pop(child.key, None)
+
+
+def _owned(raw: Raw, queue: TaskQueue) -> bool:
+    owners = raw["metadata"].get("ownerReferences") or ()
+    return any(owner.get("uid") == queue.uid for owner in owners)
+
+
+def _no_answer(error: Exception) -> bool:
+    """Whether the API server is away, so that asking for the next child costs time only."""
+    return isinstance(error, ClusterError) and error.status is None
 
 
 def _stale(queue: TaskQueue, owned: Sequence[ChildView]) -> list[ChildView]:

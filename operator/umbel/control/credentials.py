@@ -82,8 +82,14 @@ class Credentials:
         kept = self._kept.get((namespace, name))
         if kept is not None and now - kept[0] < KEEP_SECONDS:
             return kept[1]
-        self._kept.pop((namespace, name), None)
-        secret = await self._cluster.get("Secret", namespace, name)
+        try:
+            secret = await self._cluster.get("Secret", namespace, name)
+        except ClusterError as error:
+            # an API server that is away says nothing of the broker: what was read last still holds
+            if kept is not None and error.status is None:
+                return kept[1]
+            self._kept.pop((namespace, name), None)
+            raise
         data: Mapping[str, str] = secret.get("data") or {}
         self._kept[namespace, name] = (now, data)
         return data

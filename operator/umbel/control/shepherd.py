@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from umbel.autoscaling.decide import Decision, decide
 from umbel.autoscaling.snapshot import PoolHistory, PoolSnapshot
-from umbel.cluster.errors import ClusterError
+from umbel.cluster.errors import ClusterError, NotFound
 from umbel.cluster.objects import ChildView, PodView, Raw
 from umbel.control.announcer import Announcer
 from umbel.control.cache import Cache
@@ -61,6 +61,7 @@ class Shepherd:
     def forget(self, key: tuple[str, str]) -> None:
         """Drop what is remembered of a TaskQueue that is gone."""
         self._children.forget(key)
+        self._metrics.forget(*key)
 
     async def tend(self, turn: Turn) -> QueueReport:
         """Do all that this TaskQueue needs in this turn. Never raises for a failure of the API."""
@@ -84,8 +85,8 @@ class Shepherd:
             await self._children.ensure(queue, turn.children)
         except (ClusterError, NameTakenError) as error:
             reason = "NameTaken" if isinstance(error, NameTakenError) else "ApplyFailed"
+            patience = min(LONGEST_PATIENCE_SECONDS, 2.0 ** min(memory.failures, 10))
             memory.failures += 1
-            patience = min(LONGEST_PATIENCE_SECONDS, 2.0 ** (memory.failures - 1))
             memory.retry_at = turn.now + patience
             memory.trouble = (reason, str(error))
             await self._announcer.trouble(turn, reason, str(error))
@@ -136,6 +137,8 @@ class Shepherd:
         except ClusterError as error:
             log.warning("%s: %s", turn.name, error)
             self._metrics.errors.labels("scale").inc()
+            if isinstance(error, NotFound):
+                self._cache.children.pop(deployment.key, None)  # its deletion went unseen
             return seen
         self._cache.resized(deployment, after, version)
         turn.memory.scaled_at[pool.name] = self._clock.now_rfc3339()

@@ -50,6 +50,11 @@ class Metrics(Collector):
         """Show these reports from now on."""
         self._reports = tuple(reports)
 
+    def forget(self, namespace: str, taskqueue: str) -> None:
+        """Drop the counters of a TaskQueue that is gone."""
+        labels = {"taskqueue_namespace": namespace, "taskqueue": taskqueue}
+        self.scalings.remove_by_labels(labels)
+
     def collect(self) -> Iterator[Metric]:
         """Called by prometheus_client at every scrape."""
         reports = self._reports

@@ -1,0 +1,227 @@
+"""A small world in virtual time: the real circle, and pods and workers that play along.
+
+`World.advance` moves the clock tick by tick; in each tick the pods start and stop, the workers take
+and finish tasks, and the circle turns once. Nothing sleeps.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.builders import BROKER_URL, VirtualClock, a_secret
+
+from umbel.autoscaling.snapshot import WorkerView
+from umbel.brokers.fake import FakeBroker, FakeBrokers
+from umbel.cluster.errors import ClusterError
+from umbel.cluster.fake import FakeCluster
+from umbel.control import circle
+from umbel.resources.names import POOL_LABEL, TASKQUEUE_LABEL
+from umbel.settings import Settings
+from umbel.telemetry.metrics import Metrics
+
+TICK = 2.0
+
+
+@dataclass(slots=True)
+class Pod:
+    """A worker's pod with the tasks that run in it."""
+
+    name: str
+    namespace: str
+    labels: dict[str, str]
+    starts_at: float
+    slots: int
+    late: bool
+    queues: list[str]
+    running: bool = False
+    stopping: bool = False
+    ends: list[tuple[float, str]] = field(default_factory=list)
+    """(when, queue) of each task that runs."""
+
+
+class World:
+    def __init__(
+        self, *bodies: Mapping[str, Any], runtime_seconds: float = 10.0, start_seconds: float = 4.0
+    ) -> None:
+        self.clock = VirtualClock()
+        self.cluster = FakeCluster()
+        self.brokers = FakeBrokers(self.clock.monotonic)
+        self.runtime_seconds = runtime_seconds
+        self.start_seconds = start_seconds
+        self.pods: list[Pod] = []
+        self.made = 0
+        self.done = 0
+        self.stopped_busy: list[str] = []
+        """Pods that were told to stop while a task ran in them."""
+        self.unseen: list[tuple[str, Any, bool]] = []
+        """What the watches will tell once the API is back."""
+        self.cluster.watchers.append(self._watch)
+        self.cluster.put(a_secret())
+        for body in bodies:
+            self.cluster.put(body)
+        self.start_operator()
+
+    # --- the operator
+
+    def start_operator(self) -> None:
+        """A new one that knows nothing, in place of the last."""
+        self.metrics = Metrics()
+        self.circle = circle.Circle(
+            circle.World(
+                cluster=self.cluster,
+                brokers=self.brokers,
+                clock=self.clock,
+                chance=random.Random(1),
+            ),
+            Settings(),
+            self.metrics,
+        )
+
+    def _watch(self, kind: str, raw: Any, deleted: bool) -> None:
+        self.unseen.append((kind, raw, deleted))
+
+    async def turn(self) -> None:
+        """The watches tell their news, then the circle turns."""
+        if self.cluster.failure is None:
+            news, self.unseen = self.unseen, []
+            for kind, raw, deleted in news:
+                if kind in circle.KINDS:
+                    self.circle.cache.see(kind, raw, deleted=deleted)
+        await self.circle._turn_safely()
+
+    async def advance(self, seconds: float) -> None:
+        """So much time passes, tick by tick."""
+        for _ in range(round(seconds / TICK)):
+            self.clock.advance(TICK)
+            self._run_deployments()
+            self._work()
+            await self.turn()
+
+    def api_goes_away(self) -> None:
+        self.cluster.failure = ClusterError("no answer from the Kubernetes API")
+
+    def api_comes_back(self) -> None:
+        self.cluster.failure = None
+
+    # --- what a test looks at
+
+    @property
+    def broker(self) -> FakeBroker:
+        return self.brokers.broker(BROKER_URL)
+
+    def size(self, deployment: str) -> int:
+        return int(self.cluster.object("Deployment", deployment)["spec"]["replicas"])
+
+    def sizes_written(self, deployment: str) -> list[int]:
+        return [size for _, name, size in self.cluster.scales if name == deployment]
+
+    def status(self, name: str = "shop") -> dict[str, Any]:
+        return dict(self.cluster.object("TaskQueue", name).get("status") or {})
+
+    def condition(self, type_: str, name: str = "shop") -> str:
+        found = {c["type"]: c["status"] for c in self.status(name)["conditions"]}
+        return str(found[type_])
+
+    def reasons(self) -> list[str]:
+        """Of every Event, in order."""
+        return [event["reason"] for event in self.cluster.events]
+
+    def errors(self, step: str) -> float:
+        value = self.metrics.registry.get_sample_value("umbel_circle_errors_total", {"step": step})
+        return value or 0.0
+
+    # --- pods and workers
+
+    def _run_deployments(self) -> None:
+        now = self.clock.monotonic()
+        for name in self.cluster.names("Deployment"):
+            deployment = self.cluster.object("Deployment", name)
+            if "template" not in deployment["spec"]:
+                continue  # somebody else's
+            mine = [p for p in self.pods if p.name.startswith(f"{name}-") and not p.stopping]
+            wanted = deployment["spec"]["replicas"]
+            mine += [self._new_pod(deployment) for _ in range(wanted - len(mine))]
+            # the worst choice: the busiest first
+            for pod in sorted(mine, key=lambda p: -len(p.ends))[: len(mine) - wanted]:
+                self._stop(pod)
+            ready = sum(pod.running and not pod.stopping for pod in mine)
+            self.cluster.edit("Deployment", "default", name, {"status": {"readyReplicas": ready}})
+        for pod in self.pods:
+            if not pod.running and now >= pod.starts_at:
+                pod.running = True
+                self._show(pod)
+
+    def _new_pod(self, deployment: Mapping[str, Any]) -> Pod:
+        template = deployment["spec"]["template"]
+        arguments = template["spec"]["containers"][0]["args"]
+        environment = template["spec"]["containers"][0]["env"]
+        self.made += 1
+        pod = Pod(
+            name=f"{deployment['metadata']['name']}-{self.made}",
+            namespace=deployment["metadata"]["namespace"],
+            labels=template["metadata"]["labels"],
+            starts_at=self.clock.monotonic() + self.start_seconds,
+            slots=int(arguments[arguments.index("-c") + 1]),
+            late='"acks_late": true' in environment[-1]["value"],
+            queues=arguments[arguments.index("-Q") + 1].split(","),
+        )
+        self.pods.append(pod)
+        self._show(pod)
+        return pod
+
+    def _show(self, pod: Pod) -> None:
+        metadata: dict[str, Any] = {
+            "name": pod.name,
+            "namespace": pod.namespace,
+            "labels": pod.labels,
+        }
+        if pod.stopping:
+            metadata["deletionTimestamp"] = self.clock.now_rfc3339()
+        state = {"running": {}} if pod.running else {"waiting": {"reason": "ContainerCreating"}}
+        statuses = [{"name": "worker", "state": state}]
+        body = {"kind": "Pod", "metadata": metadata, "status": {"containerStatuses": statuses}}
+        self.cluster.put(body)
+
+    def _stop(self, pod: Pod) -> None:
+        if pod.ends:
+            self.stopped_busy.append(pod.name)
+        pod.stopping = True
+        self._show(pod)
+
+    def _work(self) -> None:
+        now = self.clock.monotonic()
+        for pod in list(self.pods):
+            for end, queue in [task for task in pod.ends if task[0] <= now]:
+                pod.ends.remove((end, queue))
+                self.done += 1
+                if pod.late:
+                    self.broker.acknowledge(queue, 1)
+            if pod.stopping and not pod.ends:
+                self.pods.remove(pod)
+                self.cluster.remove("Pod", pod.namespace, pod.name)
+            elif pod.running and self.broker.failure is None:
+                self._take(pod, now)
+                self._say(pod, now)
+
+    def _take(self, pod: Pod, now: float) -> None:
+        for queue in pod.queues:
+            counts = self.broker.queues.get(queue)
+            while counts and counts.waiting and len(pod.ends) < pod.slots and not pod.stopping:
+                self.broker.hold(queue, 1)
+                if not pod.late:
+                    self.broker.acknowledge(queue, 1)
+                pod.ends.append((now + self.runtime_seconds, queue))
+                counts = self.broker.queues[queue]
+
+    def _say(self, pod: Pod, now: float) -> None:
+        node = f"{pod.labels[POOL_LABEL]}@{pod.name}"
+        self.broker.workers[node] = WorkerView(hostname=node, active=len(pod.ends), seen_at=now)
+
+    def running(self) -> dict[str, int]:
+        """Tasks that run, by TaskQueue."""
+        counts: dict[str, int] = defaultdict(int)
+        for pod in self.pods:
+            counts[pod.labels[TASKQUEUE_LABEL]] += len(pod.ends)
+        return counts
