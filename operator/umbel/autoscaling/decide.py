@@ -77,7 +77,7 @@ def _without_broker(pool: Pool, seen: PoolSnapshot, history: PoolHistory, now: f
 
     The windows start anew afterwards.
     """
-    since = now if history.unknown_since is None else history.unknown_since
+    since = now if history.unknown_since is None else min(now, history.unknown_since)
     unread = f"the broker has not been read for {now - since:.0f} s"
     scaling = pool.scaling
     falls_back = scaling.on_broker_unavailable is OnBrokerUnavailable.FALLBACK
@@ -126,10 +126,10 @@ def remember(pool: Pool, history: PoolHistory, now: float, need: int) -> PoolHis
     needs = history.needs
     if needs and needs[-1][0] > now:
         needs = ()
-    while len(needs) > 1 and now - needs[1][0] >= window:
-        needs = needs[1:]
     if not needs or needs[-1][1] != need:
         needs = (*needs, (now, need))
+    while len(needs) > 1 and now - needs[1][0] >= window:
+        needs = needs[1:]
     return replace(history, needs=needs, unknown_since=None)
 
 
