@@ -33,6 +33,16 @@ idle, more under load (docs/worker.md)."""
 
 PROBE_PERIOD_SECONDS = 5
 
+POOL_OPTIONS = {
+    # Celery takes `-P prefork`, its default, for "nothing said" and lets app.conf's worker_pool win
+    ExecutionPool.PREFORK: "processes",
+    ExecutionPool.THREADS: "threads",
+    ExecutionPool.GEVENT: "gevent",
+    ExecutionPool.EVENTLET: "eventlet",
+    ExecutionPool.SOLO: "solo",
+}
+"""`celery worker --pool` by execution pool."""
+
 
 def worker_config(spec: TaskQueueSpec, pool: Pool) -> WorkerConfig:
     """What `umbel_worker` is to enforce in this pool."""
@@ -58,7 +68,7 @@ def arguments(spec: TaskQueueSpec, pool: Pool) -> list[str]:
     """
     given = ["-A", spec.app, "worker", "-I", BOOT_MODULE]
     given += ["-n", f"{node_name_prefix(pool)}@%h", "-Q", ",".join(pool.queues)]
-    given += ["-P", pool.execution_pool.value.lower(), "-c", str(pool.concurrency)]
+    given += ["-P", POOL_OPTIONS[pool.execution_pool], "-c", str(pool.concurrency)]
     given += ["--prefetch-multiplier", str(pool.prefetch_multiplier)]
     given += ["--without-gossip", "--without-mingle"]
     return given + _limits(pool) + _children(pool)
@@ -98,6 +108,9 @@ def environment(spec: TaskQueueSpec, pool: Pool) -> list[dict[str, Any]]:
     variables.append(_from_secret("CELERY_BROKER_URL", spec.broker.url))
     if spec.result_backend is not None:
         variables.append(_from_secret("CELERY_RESULT_BACKEND", spec.result_backend))
+    if spec.runtime.inject is Inject.NONE:
+        # what the launcher does elsewhere: with SIGQUIT in it, SIGTERM would stop running tasks
+        variables.append({"name": "REMAP_SIGTERM", "value": ""})
     variables.append({"name": CONFIG_ENV, "value": worker_config(spec, pool).to_json()})
     return variables
 
