@@ -14,7 +14,7 @@ help: ## List what can be made
 
 .PHONY: demo
 demo: venv cluster-up images ## Show the main job, from nothing to a summary (fresh machine: 15 minutes, again: under 90 s)
-	@$(in_cluster) $(python) hack/demo.py
+	@$(in_cluster) $(python) -m hack.demo
 
 .PHONY: test
 test: check services e2e ## Everything: check, contract and integration tests with real brokers, end to end
