@@ -74,14 +74,15 @@ class Children:
             ClusterError: the API server refused the first of them, or could not be reached.
         """
         refused: list[ClusterError | NameTakenError] = []
-        for wanted in self._wanted(queue):
+        all_wanted = self._wanted(queue)
+        for wanted in all_wanted:
             try:
                 await self._ensure(queue, wanted)
             except (ClusterError, NameTakenError) as error:
                 if _no_answer(error):
                     raise
                 refused.append(error)
-        for stale in _stale(queue, owned):
+        for stale in _stale(all_wanted, owned):
             await self._remove(queue, stale)
         if refused:
             raise refused[0]
@@ -170,10 +171,13 @@ def _no_answer(error: Exception) -> bool:
     return isinstance(error, ClusterError) and error.status is None
 
 
-def _stale(queue: TaskQueue, owned: Sequence[ChildView]) -> list[ChildView]:
-    """Children of pools that the spec no longer has."""
-    pools = {pool.name for pool in queue.spec.pools}
-    return [child for child in owned if child.pool not in pools and not child.deleting]
+def _stale(wanted: Sequence[_Wanted], owned: Sequence[ChildView]) -> list[ChildView]:
+    """Children of pools that the spec no longer has.
+
+    Told by name: a label can be changed by hand, and that must not end the pool's workers.
+    """
+    keys = {child.key for child in wanted}
+    return [child for child in owned if child.key not in keys and not child.deleting]
 
 
 def _taken(key: Key) -> str:

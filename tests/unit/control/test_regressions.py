@@ -8,7 +8,7 @@ from tests.simulation.world import TICK, World
 
 from umbel.brokers.fake import FakeReader
 from umbel.cluster.errors import ClusterError, Conflict
-from umbel.resources.names import MANAGED_BY_LABEL
+from umbel.resources.names import MANAGED_BY_LABEL, POOL_LABEL
 
 DEPLOYMENT = ("Deployment", "default", "shop-long")
 
@@ -36,6 +36,20 @@ async def test_a_deployment_that_lost_its_label_gets_it_back_and_keeps_its_size(
     labels = world.cluster.object("Deployment", "shop-long")["metadata"]["labels"]
     assert MANAGED_BY_LABEL in labels
     await world.advance(60)
+    assert world.sizes_written("shop-long") == [5]
+    assert world.stopped_busy == []
+
+
+async def test_a_deployment_whose_pool_label_was_changed_is_put_right_not_deleted():
+    """Its label named no pool of the spec, so it was taken for that of a removed one."""
+    world = await busy_world()
+    uid = world.cluster.object("Deployment", "shop-long")["metadata"]["uid"]
+
+    world.cluster.edit(*DEPLOYMENT, {"metadata": {"labels": {POOL_LABEL: "mine"}}})
+    await world.advance(TICK)
+
+    found = world.cluster.object("Deployment", "shop-long")["metadata"]
+    assert (found["uid"], found["labels"][POOL_LABEL]) == (uid, "long")
     assert world.sizes_written("shop-long") == [5]
     assert world.stopped_busy == []
 
