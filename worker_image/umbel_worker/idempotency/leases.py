@@ -1,0 +1,121 @@
+"""A running task's right to do its effect, and the thread that keeps it.
+
+The lease is renewed at a third of its length, by a thread, while the task runs: so it can be short
+(a dead worker's key is free again soon) and the task long. The trap is a task that keeps other
+threads from running for two thirds of the lease (C code that holds the interpreter's lock, a gevent
+worker that computes): its lease runs out under it. `Lease.check` tells, before it is too late.
+"""
+
+import logging
+import threading
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Optional
+
+if TYPE_CHECKING:
+    from umbel_worker.idempotency.stores import Store
+
+log = logging.getLogger(__name__)
+
+
+class IdempotencyError(Exception):
+    """The task's effect is neither done by this delivery nor known to be done.
+
+    Attributes:
+        seconds: When to ask again.
+    """
+
+    def __init__(self, message: str, seconds: float = 1.0) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class LeaseHeld(IdempotencyError):  # noqa: N818 - a state of the key, not a fault
+    """Another delivery of this key is running."""
+
+
+class LeaseLost(IdempotencyError):  # noqa: N818
+    """The lease ran out; another delivery may have taken over."""
+
+
+class StoreUnavailable(IdempotencyError):  # noqa: N818
+    """The store did not answer, so nobody knows whether the effect has happened."""
+
+
+class Lease:
+    """One delivery's right to do the effect of a key.
+
+    Attributes:
+        key: The idempotency key, to pass on to whoever can remember it.
+        fence: The fencing token: higher than that of any earlier lease of this key.
+        connection: With `SQLStore`, the SQLAlchemy connection to do the effect with: its
+            transaction commits effect and record together. Do not commit it. Otherwise None.
+    """
+
+    def __init__(self, key: str, fence: int, seconds: float, asked_at: float) -> None:
+        self.key = key
+        self.fence = fence
+        self.connection: Any = None
+        self._seconds = seconds
+        self._until = asked_at + seconds  # by this process's monotonic clock
+        self._lost = False
+
+    def check(self) -> None:
+        """Call right before an effect that cannot be undone, to make the window small.
+
+        Raises:
+            LeaseLost: another delivery may be running.
+        """
+        if self._lost or time.monotonic() >= self._until:
+            message = f"the lease of {self.key} is lost: another delivery may have taken over"
+            raise LeaseLost(message, self._seconds)
+
+    def _renew(self, store: "Store") -> bool:
+        asked_at = time.monotonic()
+        if not store.renew(self.key, self.fence, self._seconds):
+            self._lost = True
+            return False
+        self._until = asked_at + self._seconds
+        return True
+
+
+class Renewal:
+    """Keeps a lease while the `with` block runs."""
+
+    def __init__(self, store: "Store", lease: Lease) -> None:
+        self._store, self._lease = store, lease
+        self._ended = threading.Event()
+
+    def __enter__(self) -> None:
+        threading.Thread(target=self._keep, name="umbel-lease", daemon=True).start()
+
+    def __exit__(self, *_: object) -> None:
+        # Not joined: a renewal on its way would only find the lease released or done.
+        self._ended.set()
+
+    def _keep(self) -> None:
+        while not self._ended.wait(self._lease._seconds / 3) and self._renewed():
+            pass
+
+    def _renewed(self) -> bool:
+        try:
+            return self._lease._renew(self._store)
+        except StoreUnavailable as error:
+            log.warning("could not renew the lease of %s: %s", self._lease.key, error)
+            return True  # for all we know: try again
+
+
+running: "ContextVar[Optional[Lease]]" = ContextVar("umbel_idempotency_lease", default=None)
+
+
+def current_lease() -> Lease:
+    """The lease of the idempotent task that is running.
+
+    Raises:
+        RuntimeError: called outside of one.
+    """
+    lease = running.get()
+    if lease is None:
+        message = "current_lease() has an answer only inside a function under @idempotent"
+        raise RuntimeError(message)
+    return lease
