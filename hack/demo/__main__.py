@@ -19,7 +19,6 @@ from hack.demo.verdict import Seen
 from hack.demo.watch import Watch, wait
 
 QUICKSTART = "examples/quickstart"
-MADE = "taskqueues.umbel.dev,deployments,jobs"
 INTERRUPTED = 130
 FAREWELL = f"""
 All of it holds. It is still there for you to look at:
@@ -60,14 +59,19 @@ def clear() -> None:
     if phase == "Terminating":
         wait("the end of the old namespace", 90, _namespace_left)
     elif phase:
-        gone = ("--all", "--ignore-not-found", "--wait=false")
-        kubectl("delete", MADE, *gone)
-        kubectl("delete", "pods", *gone, f"--grace-period={ENDING_SECONDS}")
-        wait("the end of what an earlier run left", 60, _objects_left)
+        # Workers first: one that stops without its broker waits for it until it is killed.
+        kubectl("delete", "taskqueues.umbel.dev", "--all", "--wait=false")
+        wait("the end of an earlier run's workers", 60, lambda: _ending("umbel.dev/taskqueue"))
+        kubectl("delete", "deployments,jobs", "--all", "--wait=false")
+        wait("the end of an earlier run's Redis", 60, lambda: _ending("!umbel.dev/taskqueue"))
 
 
-def _objects_left() -> str | None:
-    return " ".join(kubectl("get", f"{MADE},pods", "-o", "name").split()) or None
+def _ending(selector: str) -> str | None:
+    """Tells the pods to end soon, for their tasks are of no use any more; those still there."""
+    left = kubectl("get", "deployments,replicasets,jobs,pods", "-l", selector, "-o", "name").split()
+    soon = ("--wait=false", f"--grace-period={ENDING_SECONDS}")
+    kubectl("delete", "pods", "-l", selector, *soon)
+    return " ".join(left) or None
 
 
 def _namespace_left() -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "umbel-demo"
 TASKQUEUE = "shop"
-ENDING_SECONDS = 5
+ENDING_SECONDS = 3
 """Grace period of workers that an earlier run left: their tasks are thrown away anyway."""
 
 
