@@ -11,7 +11,7 @@ import logging
 from time import monotonic
 from typing import Any, Callable, NoReturn, Optional, TypeVar, cast
 
-from celery import current_task
+from celery import Task, current_task
 from celery.exceptions import Reject
 from kombu.utils import json
 
@@ -68,8 +68,8 @@ def idempotent(
         raise ValueError(message)
 
     def decorate(function: F) -> F:
-        if not inspect.isfunction(function):
-            message = f"@idempotent goes below @app.task, on the function itself, not on {function}"
+        if isinstance(function, Task):
+            message = "@idempotent goes below @app.task, on the function itself"
             raise TypeError(message)
         key_of = key_maker(function, key, name)
         once = _Once(store, lease_seconds, remember_seconds)

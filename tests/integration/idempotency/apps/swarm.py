@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, event, text
 
 from umbel_worker.idempotency import RedisStore, SQLStore, current_lease, idempotent
 
-LEASE_SECONDS = 1.0
+LEASE_SECONDS = 2.0
 redis_url, database = os.environ["SWARM_REDIS"], os.environ["SWARM_DATABASE"]
 
 app = Celery(broker=redis_url, backend=redis_url)
@@ -52,10 +52,11 @@ def in_redis(key):
 @app.task(name="sql")
 @idempotent(SQLStore(engine), key="key", lease_seconds=LEASE_SECONDS)
 def in_sql(key):
-    time.sleep(0.008)
+    time.sleep(0.005)
     connection = current_lease().connection
     connection.execute(text("update account set balance = balance + 1"))
     values = {"key": key, "pid": os.getpid()}
     connection.execute(text("insert into effects values (:key, :pid)"), values)
-    time.sleep(0.002)
+    if key.endswith("7"):  # SQLite has one writer: not all may linger where a kill hurts most
+        time.sleep(0.02)
     return uuid.uuid4().hex
