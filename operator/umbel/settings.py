@@ -63,7 +63,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
             default.runtime_image_pull_policy,
             PULL_POLICIES,
         ),
-        http_port=int(_number(environ, "UMBEL_HTTP_PORT", default.http_port, 1, 65535)),
+        http_port=_port(environ, "UMBEL_HTTP_PORT", default.http_port),
         log_level=_choice(environ, "UMBEL_LOG_LEVEL", default.log_level, LOG_LEVELS),
         log_format=_choice(environ, "UMBEL_LOG_FORMAT", default.log_format, LOG_FORMATS),
     )
@@ -83,6 +83,14 @@ def _number(
         message = f"{name} is {text!r}: write a number from {lowest:g} to {highest:g}"
         raise InvalidSettings(message)
     return value
+
+
+def _port(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
+        message = f"{name} is {text!r}: write a whole number from 1 to 65535"
+        raise InvalidSettings(message)
+    return int(text)
 
 
 def _choice(environ: Mapping[str, str], name: str, default: str, allowed: tuple[str, ...]) -> str:

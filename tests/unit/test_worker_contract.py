@@ -1,0 +1,44 @@
+"""Both sides hold the same contract, and it survives the way through the environment."""
+
+import inspect
+import json
+
+import pytest
+
+from umbel.resources import worker_contract as operators
+from umbel_worker import contract as workers
+
+CONFIG = operators.WorkerConfig(
+    acks_late=True,
+    reject_on_worker_lost=True,
+    prefetch_multiplier=0,
+    soft_time_limit=None,
+    hard_time_limit=3600,
+    visibility_timeout=None,
+    give_back_after=3615,
+)
+
+
+def test_the_two_copies_are_the_same_byte_for_byte():
+    assert inspect.getsource(operators) == inspect.getsource(workers)
+
+
+def test_what_one_side_writes_the_other_reads():
+    read = workers.WorkerConfig.from_json(CONFIG.to_json())
+
+    assert read.to_json() == CONFIG.to_json()
+    assert (read.prefetch_multiplier, read.soft_time_limit) == (0, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("[]", id="no map"),
+        pytest.param("{}", id="no fields"),
+        pytest.param(json.dumps({**json.loads(CONFIG.to_json()), "more": 1}), id="a field more"),
+    ],
+)
+def test_anything_else_is_refused(text: str):
+    with pytest.raises(ValueError):  # noqa: PT011 - the words are Python's own
+        workers.WorkerConfig.from_json(text)
