@@ -93,6 +93,7 @@ def test_a_delivery_that_meets_a_live_lease_comes_again_and_uses_up_no_retry(
 def test_a_message_is_given_back_where_the_broker_takes_no_retry(store: SQLStore) -> None:
     broken = Celery(broker="amqp://127.0.0.1:1//", set_as_current=False)
     broken.conf.task_publish_retry = False
+    broken.conf.broker_transport_options = {"max_retries": 1, "interval_start": 0}
 
     @broken.task
     @idempotent(store, key="order", name="settle")
