@@ -33,7 +33,7 @@ RUNTIME = HERE.parents[2] / "worker_image"
 KEYS = 1000
 DELIVERIES = 2 * KEYS
 PROCESSES = 8
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 120  # 15 to 30 on two idle cores
 KILL_EVERY_SECONDS = 0.25
 
 
@@ -160,7 +160,7 @@ def assert_repeats_got_the_same_result(task: str, done: dict[str, str]) -> None:
     assert len(set(done.values())) == KEYS
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(150)
 def test_every_effect_in_sql_happens_exactly_once(swarm: Swarm) -> None:
     began = clock()
     done = run(swarm, "sql")
@@ -174,7 +174,7 @@ def test_every_effect_in_sql_happens_exactly_once(swarm: Swarm) -> None:
     assert_repeats_got_the_same_result("sql", done)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(150)
 def test_an_effect_beside_redis_is_repeated_only_where_its_process_was_killed(swarm: Swarm) -> None:
     began = clock()
     done = run(swarm, "redis")
