@@ -83,6 +83,17 @@ async def test_a_size_that_only_the_creation_set_is_repeated():
     assert garden.deployment()["spec"]["replicas"] == 0
 
 
+async def test_a_size_that_somebody_wrote_unseen_is_not_taken_back():
+    garden = Garden()
+    await garden.ensure(a_taskqueue())
+    garden.cluster.watchers.clear()
+    garden.cluster.edit(*DEPLOYMENT, {"spec": {"replicas": 3}})
+
+    await garden.ensure(a_taskqueue(generation=2, image="registry.example/shop:2"))
+
+    assert garden.deployment()["spec"]["replicas"] == 3
+
+
 async def test_a_new_operator_applies_once_and_changes_nothing():
     garden = Garden()
     await garden.ensure(a_taskqueue())
