@@ -23,11 +23,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their longest cell."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )
-    return "\n".join(line.rstrip() for line in lines)
+    padded = ([*map(str.ljust, row, widths)] for row in rows)
+    return "\n".join("  ".join(row).rstrip() for row in padded)
 
 
 def main(arguments: Sequence[str]) -> int:

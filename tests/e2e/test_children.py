@@ -51,6 +51,30 @@ def test_a_deleted_taskqueue_lets_tasks_finish_and_leaves_nothing(
     assert broker.waiting("long") == 3, "what had not begun is still in the queue"
 
 
+def started(story: Story) -> bool | None:
+    """Whether the pool's container runs and is past its start; None while it does not run."""
+    for pod in story.pods("long"):
+        for status in pod["status"].get("containerStatuses", ()):
+            if "running" in status["state"]:
+                return bool(status["started"])
+    return None
+
+
+def test_a_pod_told_to_stop_while_it_starts_does_stop(
+    cluster: Cluster, namespace: str, broker: Broker, new_story: NewStory
+) -> None:
+    """Linux dropped the signal, and the worker consumed on for its grace period of an hour."""
+    story = new_story(broker)
+    slow = [*story.body()["spec"]["env"], {"name": "STORY_IMPORT_SECONDS", "value": "4"}]
+    story.apply(pool("long", scaling={"mode": "Manual", "minReplicas": 1}), env=slow)
+    eventually("Python has begun", lambda: started(story), lambda seen: seen is not None)
+    assert started(story) is False, "the application is still being imported"
+
+    story.delete()
+
+    eventually("nothing is left", lambda: children(cluster, namespace), lambda left: not left, 30)
+
+
 def worker_of(story: Story) -> Json | None:
     """What the next test changes by hand; None while there is no Deployment."""
     body = story.deployment("long")

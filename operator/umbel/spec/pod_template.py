@@ -45,6 +45,7 @@ _WORKER_FIELDS = {
     "workingDir": "spec.workingDir",
     "envFrom": "spec.envFrom",
     "resources": "resources of the pool",
+    "lifecycle": None,  # holds SIGTERM back until it is heard
     "livenessProbe": None,
     "readinessProbe": None,
 }

@@ -24,6 +24,8 @@ app.conf.update(
     worker_prefetch_multiplier=16,
 )
 
+time.sleep(float(os.environ.get("STORY_IMPORT_SECONDS", "0")))  # as heavy applications do
+
 LATE = {"acks_late": True, "reject_on_worker_lost": True}
 NAME = os.environ.get("STORY_NAME", "")
 

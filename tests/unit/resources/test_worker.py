@@ -1,6 +1,8 @@
 """How a pool's settings become the worker's command line, environment and pod."""
 
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -150,10 +152,28 @@ def test_the_runtime_is_injected():
     ]
 
 
+@pytest.mark.parametrize(
+    ("caught", "heard"),
+    [("0000000000004a07", True), ("ffffffff80004a07", True), ("0000000180000a07", False)],
+)
+def test_sigterm_is_held_back_until_process_1_catches_it(caught: str, heard: bool, tmp_path: Path):
+    """Dropped while the application was imported, it left a worker that consumed on for an hour."""
+    hook = pod_of(a_taskqueue())["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    assert hook[:3] == ["/umbel/busybox", "sh", "-c"]
+    status = tmp_path / "status"
+    status.write_text(f"SigIgn:\t0000000000004000\nSigCgt:\t{caught}\nCapInh:\t00\n")
+
+    once = hook[3].replace("/proc/1/status", str(status)).replace("/umbel/busybox ", "")
+    once = once.replace("do sleep 0.1;", "do exit 3;")
+
+    assert subprocess.run(["sh", "-c", once], check=False).returncode == (0 if heard else 3)
+
+
 def test_an_image_that_has_the_runtime_gets_nothing_injected():
     pod = pod_of(a_taskqueue(runtime={"inject": "None"}))
 
     assert "initContainers" not in pod
+    assert "lifecycle" not in pod["containers"][0]
     assert pod["containers"][0]["command"] == ["celery"]
     assert [volume["name"] for volume in pod["volumes"]] == ["umbel-tmp"]
 

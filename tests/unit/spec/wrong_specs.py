@@ -534,6 +534,21 @@ WRONG_SPECS = [
         refused_by="ready",
     ),
     WrongSpec(
+        id="a preStop hook in the overlay",
+        patch={
+            f"{LONG}.podTemplate": {
+                "spec": {
+                    "containers": [
+                        {"name": "worker", "lifecycle": {"preStop": {"sleep": {"seconds": 5}}}}
+                    ]
+                }
+            }
+        },
+        path="spec.pools[long].podTemplate.spec.containers[worker].lifecycle",
+        words=("set by umbel", "remove it"),
+        refused_by="ready",
+    ),
+    WrongSpec(
         id="umbel's label in the overlay",
         patch={f"{LONG}.podTemplate": {"metadata": {"labels": {"umbel.dev/pool": "other"}}}},
         path="spec.pools[long].podTemplate.metadata.labels[umbel.dev/pool]",
