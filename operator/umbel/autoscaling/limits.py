@@ -59,7 +59,7 @@ def stabilize_up(proposal: Proposal, case: Case) -> Proposal:
     return Proposal(
         replicas=lowest,
         reason=Reason.STABILIZING,
-        message=f"{proposal.message}; grows once that has been so for {window} s "
+        message=f"{proposal.message}; grows to that once it has been so for {window} s "
         "(scaleUp.stabilizationSeconds)",
     )
 
@@ -76,7 +76,7 @@ def stabilize_down(proposal: Proposal, case: Case) -> Proposal:
     return Proposal(
         replicas=highest,
         reason=Reason.STABILIZING,
-        message=f"{proposal.message}; shrinks once that has been so for {window} s "
+        message=f"{proposal.message}; shrinks to that once it has been so for {window} s "
         "(scaleDown.stabilizationSeconds)",
     )
 
