@@ -29,7 +29,7 @@ check: no-shadow venv ## Lint, types, import contracts, unit, property and simul
 
 .PHONY: e2e
 e2e: venv cluster-up images ## End-to-end tests on the cluster
-	$(in_cluster) .venv/bin/pytest tests/e2e
+	$(in_cluster) .venv/bin/pytest -m e2e tests/contract tests/e2e
 
 .PHONY: bench
 bench: venv cluster-up images ## Measure what the README claims
@@ -64,7 +64,7 @@ venv:
 .PHONY: services
 services: venv
 	@hack/tools brokers
-	.venv/bin/pytest tests/contract tests/integration
+	.venv/bin/pytest -m 'not e2e' tests/contract tests/integration
 
 # Python's own `operator` would be hidden by a package of that name.
 .PHONY: no-shadow

@@ -33,6 +33,10 @@ class Announcer:
         """The spec can be parsed: its next fault is news again."""
         turn.memory.announced.pop("spec", None)
 
+    def made(self, turn: Turn) -> None:
+        """The children are what they should be: their next trouble is news again."""
+        turn.memory.announced.pop("children", None)
+
     async def trouble(self, turn: Turn, reason: str, message: str) -> None:
         """The children could not be made what they should be."""
         await self._once(turn, "children", reason, message)

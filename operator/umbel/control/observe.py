@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from umbel.autoscaling.snapshot import (
-    BrokerFailure,
     BrokerReading,
     BrokerResult,
     PoolSnapshot,
@@ -71,8 +70,3 @@ def active_tasks(
             return None
         total += view.active
     return total
-
-
-def failure_of(result: BrokerResult) -> BrokerFailure | None:
-    """The failure, if it is one."""
-    return result if isinstance(result, BrokerFailure) else None

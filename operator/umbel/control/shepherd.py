@@ -93,6 +93,7 @@ class Shepherd:
             self._metrics.errors.labels("apply").inc()
         else:
             memory.failures, memory.retry_at, memory.trouble = 0, 0.0, None
+            self._announcer.made(turn)
 
     async def _tend_pool(
         self, turn: Turn, queue: TaskQueue, pool: Pool, heard: Heard
