@@ -170,9 +170,9 @@ def test_a_lease_that_ran_out_unnoticed_is_no_obstacle(store: SQLStore, engine: 
 
 
 def test_the_lease_is_renewed_while_the_task_runs(store: SQLStore) -> None:
-    @idempotent(store, key="order", name="settle", lease_seconds=0.3)
+    @idempotent(store, key="order", name="settle", lease_seconds=0.6)
     def settle(order: str) -> None:
-        for _ in range(8):  # 0.8 s: without a renewal the lease would be free after 0.3 s
+        for _ in range(12):  # 1.2 s: without a renewal the lease would be free after 0.6 s
             threading.Event().wait(0.1)
             current_lease().check()
             assert not isinstance(store.claim('settle:["a"]', 60), Claimed)
@@ -187,7 +187,7 @@ def test_a_task_can_ask_whether_its_lease_is_lost(store: SQLStore) -> None:
     lease.check()
     store.release("k", claimed.fence)
     store.claim("k", 60)
-    assert lease._renew(store) is False
+    assert lease.renew(store) is False
     with pytest.raises(LeaseLost, match="the lease of k is lost"):
         lease.check()
 

@@ -21,10 +21,10 @@ from umbel_worker.idempotency.leases import (
     Lease,
     LeaseHeld,
     LeaseLost,
-    Renewal,
     StoreUnavailable,
     running,
 )
+from umbel_worker.idempotency.renewal import keep_renewed
 from umbel_worker.idempotency.stores import Done, Held, Store
 
 log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ class _Once:
         return self._run_under(Lease(key, claim.fence, self._lease_seconds, asked_at), body)
 
     def _run_under(self, lease: Lease, body: "Callable[[], Any]") -> Any:
-        with Renewal(self._store, lease):
+        with keep_renewed(self._store, lease):
             try:
                 return self._effect_and_record(lease, body)
             except BaseException:

@@ -1,21 +1,16 @@
-"""A running task's right to do its effect, and the thread that keeps it.
+"""A running task's right to do its effect.
 
-The lease is renewed at a third of its length, by a thread, while the task runs: so it can be short
-(a dead worker's key is free again soon) and the task long. The trap is a task that keeps other
-threads from running for two thirds of the lease (C code that holds the interpreter's lock, a gevent
-worker that computes): its lease runs out under it. `Lease.check` tells, before it is too late.
+`renewal` keeps it while the task runs. The trap is a task that keeps other threads from running for
+two thirds of the lease (C code that holds the interpreter's lock, a gevent worker that computes):
+its lease runs out under it. `Lease.check` tells, before it is too late.
 """
 
-import logging
-import threading
 import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
     from umbel_worker.idempotency.stores import Store
-
-log = logging.getLogger(__name__)
 
 
 class IdempotencyError(Exception):
@@ -50,13 +45,14 @@ class Lease:
         fence: The fencing token: higher than that of any earlier lease of this key.
         connection: With `SQLStore`, the SQLAlchemy connection to do the effect with: its
             transaction commits effect and record together. Do not commit it. Otherwise None.
+        seconds: How long it lasts unless it is renewed.
     """
 
     def __init__(self, key: str, fence: int, seconds: float, asked_at: float) -> None:
         self.key = key
         self.fence = fence
         self.connection: Any = None
-        self._seconds = seconds
+        self.seconds = seconds
         self._until = asked_at + seconds  # by this process's monotonic clock
         self._lost = False
 
@@ -68,41 +64,16 @@ class Lease:
         """
         if self._lost or time.monotonic() >= self._until:
             message = f"the lease of {self.key} is lost: another delivery may have taken over"
-            raise LeaseLost(message, self._seconds)
+            raise LeaseLost(message, self.seconds)
 
-    def _renew(self, store: "Store") -> bool:
+    def renew(self, store: "Store") -> bool:
+        """Hold it for another full time; False if another delivery has taken over."""
         asked_at = time.monotonic()
-        if not store.renew(self.key, self.fence, self._seconds):
+        if not store.renew(self.key, self.fence, self.seconds):
             self._lost = True
             return False
-        self._until = asked_at + self._seconds
+        self._until = asked_at + self.seconds
         return True
-
-
-class Renewal:
-    """Keeps a lease while the `with` block runs."""
-
-    def __init__(self, store: "Store", lease: Lease) -> None:
-        self._store, self._lease = store, lease
-        self._ended = threading.Event()
-
-    def __enter__(self) -> None:
-        threading.Thread(target=self._keep, name="umbel-lease", daemon=True).start()
-
-    def __exit__(self, *_: object) -> None:
-        # Not joined: a renewal on its way would only find the lease released or done.
-        self._ended.set()
-
-    def _keep(self) -> None:
-        while not self._ended.wait(self._lease._seconds / 3) and self._renewed():
-            pass
-
-    def _renewed(self) -> bool:
-        try:
-            return self._lease._renew(self._store)
-        except StoreUnavailable as error:
-            log.warning("could not renew the lease of %s: %s", self._lease.key, error)
-            return True  # for all we know: try again
 
 
 running: "ContextVar[Optional[Lease]]" = ContextVar("umbel_idempotency_lease", default=None)
