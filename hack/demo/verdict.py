@@ -127,7 +127,7 @@ def _tasks(seen: Seen) -> list[str]:
 
 
 def _settings(seen: Seen) -> list[str]:
-    lines = ["", "Settings (the application's own code says the opposite: images/demo/app/shop)"]
+    lines = ["", "Settings (the application's own code says otherwise: images/demo/app/shop)"]
     for pool, compared in seen.settings().items():
         of_pool = [pod for pod, of in seen.workers.items() if of == pool]
         read = sum(pod in seen.read for pod in of_pool)
