@@ -99,7 +99,12 @@ def _standing() -> str | None:
     short = scene.pools.get("short")
     if status == "True" and short is not None and short.ready:
         return None
-    return f"Ready is {status}: {message}; short pool: {short}; see: {verdict.TASKQUEUE}"
+    _, health = kubernetes.condition(scene.taskqueue, "WorkersHealthy")
+    ready = f"{short.ready} of {short.replicas}" if short else "none"
+    return (
+        f"Ready is {status}: {message}; ready pods of the short pool: {ready}; "
+        f"WorkersHealthy: {health}; see: {verdict.TASKQUEUE}"
+    )
 
 
 def work(screen: Screen, broker: Broker, chosen: argparse.Namespace) -> Seen:
