@@ -18,7 +18,9 @@ from urllib.request import Request, urlopen
 import redis
 import yaml
 from kombu import Connection
-from tests.e2e.api import Json, kubectl
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from tests.e2e.api import Json, kubectl, now
 from tests.e2e.cluster import Cluster, eventually, reachable
 
 APART = 15
@@ -74,20 +76,26 @@ class RedisBroker:
         """A database that nobody uses."""
         return RedisDatabase(self, next(self._databases), self._password)
 
-    def stop(self) -> None:
-        """End it, orderly, and keep it away."""
+    def stop(self) -> float:
+        """End it, orderly, and keep it away; when it was told to end, seconds of `now()`."""
         self._execute("touch", STOPPED)
-        host, port = self.address
-        with redis.Redis(host, port, password=self._password or None) as client:
+        with self._client() as client:
+            client.ping()
+            told = now()
             client.shutdown(nosave=True)
+        return told
 
-    def start(self) -> None:
-        """Let it come back with all its data; it answers when this returns."""
+    def start(self) -> float:
+        """Let it come back with all its data; when it answered, seconds of `now()`."""
         self._execute("rm", STOPPED)
+        with self._client() as client:
+            eventually("Redis answers again", lambda: _answers(client), bool, 20)
+        return now()
+
+    def _client(self) -> redis.Redis:
         host, port = self.address
-        client = redis.Redis(host, port, password=self._password or None)
-        eventually("Redis answers again", lambda: _answers(client), bool, 20)
-        client.close()
+        once = Retry(NoBackoff(), 0)
+        return redis.Redis(host, port, password=self._password or None, retry=once)
 
     def _execute(self, *command: str) -> None:
         kubectl("-n", self._namespace, "exec", f"deployment/{self._name}", "--", *command)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from tests.e2e.brokers import Broker, RabbitBroker, RedisBroker, RedisDatabase
 from tests.e2e.cluster import Cluster, Impossible
+from tests.e2e.nap import Nap, nap
 from tests.e2e.stories import NewStory, Story
 
 CLUSTER = pytest.StashKey[Cluster]()
@@ -78,6 +79,12 @@ def rabbitmq(cluster: Cluster, brokers_namespace: str) -> RabbitBroker:
 def ledger(redis_server: RedisBroker) -> RedisDatabase:
     """Where tasks note what they do."""
     return redis_server.database()
+
+
+@pytest.fixture(scope="session")
+def napped(cluster: Cluster, brokers_namespace: str, ledger: RedisDatabase) -> Nap:
+    """A TaskQueue whose broker was away for a while under load; its work may still go on."""
+    return nap(cluster, brokers_namespace, ledger)
 
 
 @pytest.fixture
