@@ -15,14 +15,14 @@ BAR_SECONDS = 3.0
 def test_a_spike_is_answered_in_one_write(
     broker: Broker, new_story: NewStory, record_property: Any
 ) -> None:
-    trials = 3 if broker.name == "redis" else 1
+    count = 3 if broker.name == "redis" else 1
     story = new_story(broker).apply(SPIKE_POOL)
     story.until("Ready", "True")
 
-    trials = spikes(story, trials)
+    trials = spikes(story, count)
 
     record_property("seconds", [round(trial.seconds, 2) for trial in trials])
-    assert [trial.sizes for trial in trials] == [[0, 10]] * trials, "more than one write"
+    assert [trial.sizes for trial in trials] == [[0, 10]] * count, "more than one write"
     assert all(trial.seconds < BAR_SECONDS for trial in trials), trials
 
 
