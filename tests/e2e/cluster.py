@@ -164,12 +164,12 @@ class Cluster:
         before = self.api.logs(OPERATOR_NAMESPACE, name, "operator", previous="true", **query)
         return before + self.api.logs(OPERATOR_NAMESPACE, name, "operator", **query)
 
-    def worker_logs(self, namespace: str) -> str:
+    def worker_logs(self, namespace: str, selector: str = MANAGED) -> str:
         """Of every container of umbel's pods, those before the last restart included."""
-        return "".join(self._logs_of(namespace))
+        return "".join(self._logs_of(namespace, selector))
 
-    def _logs_of(self, namespace: str) -> Iterator[str]:
-        for pod in self.pods(namespace):
+    def _logs_of(self, namespace: str, selector: str) -> Iterator[str]:
+        for pod in self.pods(namespace, selector):
             spec = pod["spec"]
             for container in (*spec.get("initContainers", ()), *spec["containers"]):
                 name, of = pod["metadata"]["name"], container["name"]

@@ -37,7 +37,7 @@ def test_settings_show_by_behaviour(broker: Broker, new_story: NewStory) -> None
     scaling = {"minReplicas": 0, "maxReplicas": 2}
     story = new_story(broker).apply(
         pool("long", concurrency=2, scaling=scaling),
-        pool("limited", timeLimits=limits),
+        pool("limited", timeLimits=limits, scaling={"minReplicas": 1}),
         pool("short", "Short", concurrency=2, prefetchMultiplier=3),
     )
     story.until("Ready", "True")
@@ -49,7 +49,7 @@ def test_settings_show_by_behaviour(broker: Broker, new_story: NewStory) -> None
     story.until_count("asked", stubborn, 1)
     eventually(
         "the pool tells of the kill",
-        lambda: story.cluster.worker_logs(story.namespace)[-2000:],
+        lambda: story.cluster.worker_logs(story.namespace, "umbel.dev/pool=limited"),
         lambda log: f"Hard time limit ({HARD_SECONDS}" in log,
     )
     eventually("nothing is held", lambda: broker.held("limited"), lambda held: held == 0)
@@ -73,5 +73,4 @@ def test_settings_show_by_behaviour(broker: Broker, new_story: NewStory) -> None
     story.all_done_once(slow)
     story.all_done_once(fast)
     story.back_at("long", 0)
-    story.back_at("limited", 0)
     assert story.replicas("short") == 1
