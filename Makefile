@@ -13,7 +13,7 @@ help: ## List what can be made
 	@awk -F ':[^#]*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: venv cluster-up images ## Show the main job, from nothing to a summary (fresh machine: 15 minutes, again: under 90 s)
+demo: venv cluster-up images ## Show the main job, from nothing to a summary (fresh machine: 15 to 25 minutes, again: under 90 s)
 	@$(in_cluster) $(python) -m hack.demo
 
 .PHONY: test
