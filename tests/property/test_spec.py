@@ -75,7 +75,12 @@ FULL_SPEC: dict[str, Any] = {
         "urlSecretRef": {"name": "shop-broker", "key": "url"},
         "managementURLSecretRef": {"name": "shop-broker", "key": "management"},
         "visibilityTimeoutSeconds": 7200,
-        "redis": {"keyPrefix": "p:", "prioritySteps": [0, 5, 9], "separator": ":"},
+        "redis": {
+            "keyPrefix": "p:",
+            "prioritySteps": [0, 5, 9],
+            "separator": ":",
+            "crashSafe": False,
+        },
     },
     "resultBackend": {"urlSecretRef": {"name": "shop-results", "key": "url"}},
     "pools": [
@@ -161,6 +166,7 @@ PLAUSIBLE = {
     "maxReplicas": st.integers(0, 4),
     "fallbackReplicas": st.integers(0, 4),
     "acksLate": st.booleans(),
+    "crashSafe": st.booleans(),
     "rejectOnWorkerLost": st.booleans(),
 }
 """Fields that the rules are about, and values that some rule may or may not take."""
@@ -301,7 +307,7 @@ def check_laws(queue: TaskQueue) -> None:
         assert len(f"{queue.name}-{pool.name}") <= bounds.DEPLOYMENT_NAME_LENGTH
         check_settings(pool)
         check_scaling(pool)
-        if pool.acks_late and pool.time_limits is not None:
+        if pool.acks_late and pool.time_limits is not None and not queue.spec.broker.crash_safe:
             assert pool.time_limits.hard_seconds < queue.spec.broker.visibility_timeout_seconds
 
 

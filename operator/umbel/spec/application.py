@@ -96,9 +96,14 @@ def read_result_backend(spec: Section) -> SecretRef | None:
     return read_secret_ref(backend.section("urlSecretRef", required=True))
 
 
+def read_crash_safe(section: Section) -> bool:
+    """`spec.broker.redis.crashSafe`."""
+    return section.boolean("crashSafe", default=True)
+
+
 def read_redis_layout(section: Section) -> RedisLayout:
-    """`spec.broker.redis`."""
-    section.only("keyPrefix", "prioritySteps", "separator")
+    """`spec.broker.redis`, but for `crashSafe`."""
+    section.only("keyPrefix", "prioritySteps", "separator", "crashSafe")
     return RedisLayout(
         key_prefix=section.optional_text("keyPrefix", bounds.KEY_PREFIX) or "",
         priority_steps=_priority_steps(section),

@@ -98,6 +98,9 @@ class Broker:
     """Redis only: how long a message may stay unacknowledged before any worker hands it out
     again."""
     redis: RedisLayout
+    crash_safe: bool
+    """Redis only: workers take messages such that a crash loses none, renew what they hold, and
+    umbel puts back at once what a dead pod held (rule L). RabbitMQ does all that by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from typing import Any
 from umbel.spec import bounds
 from umbel.spec.application import (
     read_command,
+    read_crash_safe,
     read_env,
     read_env_from,
     read_image_pull_policy,
@@ -122,17 +123,25 @@ def _read_pools(spec: Section) -> tuple[Pool, ...]:
 
 def _read_broker(section: Section, pools: tuple[Pool, ...]) -> Broker:
     section.only("urlSecretRef", "managementURLSecretRef", "visibilityTimeoutSeconds", "redis")
+    redis = section.section("redis")
     return Broker(
         url=read_secret_ref(section.section("urlSecretRef", required=True)),
         management_url=read_optional_secret_ref(section, "managementURLSecretRef"),
         visibility_timeout_seconds=section.integer(
             "visibilityTimeoutSeconds", bounds.VISIBILITY_TIMEOUT, _visibility_seconds(pools)
         ),
-        redis=read_redis_layout(section.section("redis")),
+        redis=read_redis_layout(redis),
+        crash_safe=read_crash_safe(redis),
     )
 
 
 def _visibility_seconds(pools: Iterable[Pool]) -> int:
+    """The same whether crash-safe or not.
+
+    Crash-safe workers renew what they hold, so that a shorter one would do for them. But their
+    sweep puts back what stock workers on the same database hold too long, and where the server
+    refuses what crash safety needs, workers fall back to the timeout alone.
+    """
     late = (
         longest_task_seconds(pool.profile, pool.time_limits) + VISIBILITY_MARGIN_SECONDS
         for pool in pools

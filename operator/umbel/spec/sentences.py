@@ -74,8 +74,9 @@ SOFT_BELOW_HARD = (
     "softSeconds, or raise hardSeconds"
 )
 VISIBILITY_ABOVE_HARD = (
-    "must be above the hardSeconds of every pool with acksLate, or Redis hands a running task to a "
-    "second worker: raise it, lower hardSeconds, or leave it out"
+    "must be above the hardSeconds of every pool with acksLate where redis.crashSafe is false, or "
+    "Redis hands a running task to a second worker: raise it, leave it out, lower hardSeconds, or "
+    "remove crashSafe"
 )
 GRACE_OF_EARLY_POOL = (
     "must be at least hardSeconds, because a pool without acksLate loses a task that is killed: "

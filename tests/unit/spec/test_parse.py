@@ -136,6 +136,18 @@ def test_the_visibility_timeout_outlasts_the_longest_late_task() -> None:
     assert seconds(**{"spec.pools.0.acksLate": False}) == 3600
 
 
+def test_redis_is_crash_safe_unless_it_is_turned_off() -> None:
+    assert taskqueue().spec.broker.crash_safe
+    assert taskqueue(**{"spec.broker.redis": {"keyPrefix": "p:"}}).spec.broker.crash_safe
+    assert not taskqueue(**{"spec.broker.redis": {"crashSafe": False}}).spec.broker.crash_safe
+
+
+def test_a_task_that_is_renewed_may_outlast_the_visibility_timeout() -> None:
+    broker = taskqueue(**{"spec.broker.visibilityTimeoutSeconds": 60}).spec.broker
+
+    assert broker.visibility_timeout_seconds == 60
+
+
 def test_every_fault_is_reported_at_once() -> None:
     found = faults(
         **{

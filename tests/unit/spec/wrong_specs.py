@@ -277,16 +277,27 @@ WRONG_SPECS = [
         id="a late task that outlasts the visibility timeout",
         patch={
             "spec.broker.visibilityTimeoutSeconds": 3600,
+            "spec.broker.redis": {"crashSafe": False},
             f"{LONG}.timeLimits": {"softSeconds": 7000, "hardSeconds": 7200},
         },
         path="spec.broker.visibilityTimeoutSeconds",
-        words=("above the hardSeconds", "a second worker", "raise it"),
+        words=("above the hardSeconds", "a second worker", "raise it", "remove crashSafe"),
     ),
     WrongSpec(
         id="a visibility timeout below the default hard limit",
-        patch={"spec.broker.visibilityTimeoutSeconds": 3600},
+        patch={
+            "spec.broker.visibilityTimeoutSeconds": 3600,
+            "spec.broker.redis": {"crashSafe": False},
+        },
         path="spec.broker.visibilityTimeoutSeconds",
         words=("above the hardSeconds",),
+    ),
+    WrongSpec(
+        id="crash safety as a word",
+        patch={"spec.broker.redis": {"crashSafe": "yes"}},
+        path="spec.broker.redis.crashSafe",
+        words=("must be true or false",),
+        server_words=("crashSafe", "must be of type boolean"),
     ),
     WrongSpec(
         id="prefetch above 1 in a late Long pool",
