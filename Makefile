@@ -64,6 +64,7 @@ venv:
 .PHONY: services
 services: venv
 	@hack/tools brokers
+	@hack/tools celery
 	.venv/bin/pytest -m 'not e2e' tests/contract tests/integration
 
 # Python's own `operator` would be hidden by a package of that name.

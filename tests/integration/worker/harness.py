@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -24,6 +23,7 @@ import redis
 from celery import Celery
 from kombu import Connection
 from tests.integration.servers import free_port
+from tests.integration.worker.versions import python_of
 
 from umbel_worker.contract import BOOT_MODULE, CONFIG_ENV, LIVE_PATH, READY_PATH, WorkerConfig
 from umbel_worker.health import ADDRESS_ENV
@@ -189,8 +189,9 @@ class Scene:
         app: str = "decorators",
         raw_config: str | None = None,
         port: int | None = None,
+        celery: str | None = None,
     ) -> Worker:
-        """Start one as the operator does."""
+        """Start one as the operator does, on the Celery version asked for (`versions.py`)."""
         port = port or free_port()
         home = self.events.home
         says = {"acks_late": not config.acks_late,
@@ -207,7 +208,7 @@ class Scene:
             "TEST_HOME": str(home),
             "TEST_SAYS": json.dumps(says),
         }
-        command = [sys.executable, "-m", "celery", "-A", app, "worker", "-I", BOOT_MODULE,
+        command = [python_of(celery), "-m", "celery", "-A", app, "worker", "-I", BOOT_MODULE,
                    "-Q", self.queue, "-c", str(concurrency), "-P", pool, "-O", "fair",
                    "--prefetch-multiplier", str(config.prefetch_multiplier), "-n", f"w{port}@%h",
                    "--without-gossip", "--without-mingle", "-l", "INFO"]  # fmt: skip
