@@ -11,11 +11,12 @@ from typing import Any
 
 from celery import signals
 
-from umbel_worker import deadline, drain, health, settings, threads
+from umbel_worker import counters, deadline, drain, health, settings, threads
 from umbel_worker.contract import WorkerConfig
 from umbel_worker.status import Status
 
 STATUS = Status()
+COUNTERS = counters.Counters()
 
 
 def _config() -> WorkerConfig:
@@ -36,6 +37,7 @@ def on_worker_init(sender: Any = None, **_: Any) -> None:
         settings.enforce(sender, CONFIG)
         threads.install(sender)
         drain.install(sender, STATUS)
+        counters.install(COUNTERS)
         if CONFIG.acks_late and CONFIG.give_back_after is not None:
             deadline.install(sender, CONFIG.give_back_after)
     except Exception as error:  # Celery would log it and run with the wrong settings
