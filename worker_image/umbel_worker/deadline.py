@@ -21,6 +21,9 @@ from celery.utils.log import get_logger
 LAST_RESORT_SECONDS = 5.0
 """How long a cold shutdown may take (measured: 1.5 to 2 s) before the process is ended."""
 
+RESTORE_SECONDS = 3.0
+"""How long the broker may take to take the messages back before the process is ended without it."""
+
 log = get_logger(__name__)
 
 
@@ -50,12 +53,14 @@ def _wait(worker: Any, told: threading.Event, seconds: float) -> None:
     if worker.pool is not None and worker.pool.uses_semaphore:
         os.kill(os.getpid(), signal.SIGQUIT)
         time.sleep(LAST_RESORT_SECONDS)
-        log.warning("umbel: stopping: a task withstands; ending the process")
-    try:
-        _restore(worker)
-    finally:
-        # Not `sys.exit`, which waits for threads that run tasks. Children die with their parent.
-        os._exit(os.EX_TEMPFAIL)
+        # Not `log`: the main thread may wait for the task inside its signal handler, and that may
+        # have interrupted it while it held the lock of a log.
+        os.write(2, b"umbel: stopping: a task withstands; ending the process\n")
+    restoring = threading.Thread(target=_restore, args=(worker,), daemon=True)
+    restoring.start()
+    restoring.join(RESTORE_SECONDS)
+    # Not `sys.exit`, which waits for threads that run tasks. Children die with their parent.
+    os._exit(os.EX_TEMPFAIL)
 
 
 def _restore(worker: Any) -> None:
