@@ -3,19 +3,44 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from benchmarks import spike
+from benchmarks import spike, throughput
 
-BENCHMARKS: dict[str, Callable[[str, int], spike.Outcome]] = {"spike": spike.run}
+
+class Outcome(Protocol):
+    """What a benchmark found with one broker."""
+
+    @property
+    def passed(self) -> bool: ...
+    def rows(self) -> Iterable[tuple[str, ...]]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Benchmark:
+    headings: tuple[str, ...]
+    run: Callable[[str, int], Outcome]
+    trials: Mapping[str, int]
+    """By broker, unless --trials says otherwise."""
+
+
+BENCHMARKS = {
+    "spike": Benchmark(
+        headings=spike.HEADINGS, run=spike.run, trials={"redis": 20, "rabbitmq": 10}
+    ),
+    "throughput": Benchmark(
+        headings=throughput.HEADINGS, run=throughput.run, trials={"redis": 7, "rabbitmq": 7}
+    ),
+}
 BROKERS = ("redis", "rabbitmq")
-TRIALS = {"redis": 20, "rabbitmq": 10}
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("benchmark", nargs="?", choices=sorted(BENCHMARKS), help="default: all")
-    parser.add_argument("--trials", type=int, help="default: 20 with Redis, 10 with RabbitMQ")
+    parser.add_argument("--trials", type=int, help="default: the benchmark's own number")
     parser.add_argument("--broker", choices=BROKERS, help="default: each in turn")
     return parser.parse_args(arguments)
 
@@ -32,14 +57,16 @@ def main(arguments: Sequence[str]) -> int:
     wanted = parse(arguments)
     names = [wanted.benchmark] if wanted.benchmark else sorted(BENCHMARKS)
     brokers = [wanted.broker] if wanted.broker else list(BROKERS)
-    outcomes = [
-        BENCHMARKS[name](broker, wanted.trials or TRIALS[broker])
-        for name in names
-        for broker in brokers
-    ]
-    print(f"\non {os.cpu_count()} cores:")
-    print(table([spike.HEADINGS, *(outcome.row() for outcome in outcomes)]))
-    return 0 if all(outcome.passed for outcome in outcomes) else 1
+    passed = True
+    for name in names:
+        benchmark = BENCHMARKS[name]
+        outcomes = [
+            benchmark.run(broker, wanted.trials or benchmark.trials[broker]) for broker in brokers
+        ]
+        print(f"\non {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}:")
+        print(table([benchmark.headings, *(row for found in outcomes for row in found.rows())]))
+        passed = passed and all(outcome.passed for outcome in outcomes)
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """100 tasks at once to an empty long queue with 0 workers: how soon, and in how many writes, 10?"""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
@@ -40,10 +41,10 @@ class Outcome:
     def passed(self) -> bool:
         return self.in_one_write == len(self.trials) and max(self.seconds) < BAR_SECONDS
 
-    def row(self) -> tuple[str, ...]:
+    def rows(self) -> Iterator[tuple[str, ...]]:
         count = len(self.trials)
         numbers = (median(self.seconds), max(self.seconds), BAR_SECONDS)
-        return (
+        yield (
             "spike",
             self.broker,
             str(count),
