@@ -5,8 +5,10 @@ import json
 
 import pytest
 
+from umbel.brokers import redis_contract as operators_redis
 from umbel.resources import worker_contract as operators
 from umbel_worker import contract as workers
+from umbel_worker import redis_contract as workers_redis
 
 CONFIG = operators.WorkerConfig(
     acks_late=True,
@@ -16,11 +18,14 @@ CONFIG = operators.WorkerConfig(
     hard_time_limit=3600,
     visibility_timeout=None,
     give_back_after=3615,
+    crash_safe=True,
+    task_queue=None,
 )
 
 
 def test_the_two_copies_are_the_same_byte_for_byte():
     assert inspect.getsource(operators) == inspect.getsource(workers)
+    assert inspect.getsource(operators_redis) == inspect.getsource(workers_redis)
 
 
 def test_what_one_side_writes_the_other_reads():

@@ -50,6 +50,11 @@ class WorkerConfig:
     """Seconds; Redis brokers only, None elsewhere."""
     give_back_after: Optional[int]
     """Seconds after SIGTERM when running late tasks go back to the broker; None: wait for them."""
+    crash_safe: bool
+    """Redis brokers only, without meaning elsewhere: take, hold and renew messages such that a
+    crash or a lost connection neither loses nor repeats one."""
+    task_queue: Optional[str]
+    """`namespace/name`: what the worker's records in Redis say about whose it is."""
 
     def to_json(self) -> str:
         """The value of CONFIG_ENV; the same settings always give the same text."""

@@ -21,7 +21,7 @@ from umbel_worker.contract import CONFIG_ENV, WorkerConfig
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FLAGS = ("acks_late", "reject_on_worker_lost")
+FLAGS = ("acks_late", "reject_on_worker_lost", "crash_safe")
 
 
 class SettingsError(Exception):
@@ -56,6 +56,8 @@ def _faults(name: str, config: WorkerConfig) -> "list[str]":
         return [] if isinstance(value, bool) else [f"{name} must be true or false"]
     if value is None and name != "prefetch_multiplier":
         return []
+    if name == "task_queue":
+        return [] if isinstance(value, str) else [f"{name} must be a text"]
     least = 0 if name in ("prefetch_multiplier", "give_back_after") else 1
     if isinstance(value, int) and not isinstance(value, bool) and value >= least:
         return []

@@ -39,14 +39,15 @@ def pod_template(queue: TaskQueue, pool: Pool, runtime: RuntimeImage) -> dict[st
             "labels": labels(queue, pool),
             "annotations": {"kubectl.kubernetes.io/default-container": WORKER_CONTAINER},
         },
-        "spec": _pod(queue.spec, pool, runtime),
+        "spec": _pod(queue, pool, runtime),
     }
     return merge(template, pool.pod_template)
 
 
-def _pod(spec: TaskQueueSpec, pool: Pool, runtime: RuntimeImage) -> dict[str, Any]:
+def _pod(queue: TaskQueue, pool: Pool, runtime: RuntimeImage) -> dict[str, Any]:
+    spec = queue.spec
     described: dict[str, Any] = {
-        "containers": [worker.container(spec, pool)],
+        "containers": [worker.container(queue, pool)],
         "volumes": [{"name": SCRATCH_VOLUME, "emptyDir": {}}],
         "terminationGracePeriodSeconds": pool.termination_grace_period_seconds,
         "securityContext": {

@@ -23,7 +23,7 @@ from umbel.resources.worker_contract import (
     READY_PATH,
     WorkerConfig,
 )
-from umbel.spec.model import ExecutionPool, Inject, Pool, SecretRef, TaskQueueSpec
+from umbel.spec.model import ExecutionPool, Inject, Pool, SecretRef, TaskQueue, TaskQueueSpec
 
 PORT_NAME = "umbel"
 
@@ -50,8 +50,9 @@ POOL_OPTIONS = {
 """`celery worker --pool` by execution pool."""
 
 
-def worker_config(spec: TaskQueueSpec, pool: Pool) -> WorkerConfig:
+def worker_config(queue: TaskQueue, pool: Pool) -> WorkerConfig:
     """What `umbel_worker` is to enforce in this pool."""
+    spec = queue.spec
     limits = pool.time_limits
     return WorkerConfig(
         acks_late=pool.acks_late,
@@ -63,6 +64,8 @@ def worker_config(spec: TaskQueueSpec, pool: Pool) -> WorkerConfig:
         give_back_after=(
             pool.termination_grace_period_seconds - KILL_MARGIN_SECONDS if pool.acks_late else None
         ),
+        crash_safe=spec.broker.crash_safe,
+        task_queue=f"{queue.namespace}/{queue.name}",
     )
 
 
@@ -108,8 +111,9 @@ def _from_secret(name: str, ref: SecretRef) -> dict[str, Any]:
     }
 
 
-def environment(spec: TaskQueueSpec, pool: Pool) -> list[dict[str, Any]]:
+def environment(queue: TaskQueue, pool: Pool) -> list[dict[str, Any]]:
     """The user's variables, then umbel's."""
+    spec = queue.spec
     variables = [dict(item) for item in spec.env]
     variables.append(_from_secret("CELERY_BROKER_URL", spec.broker.url))
     if spec.result_backend is not None:
@@ -117,7 +121,7 @@ def environment(spec: TaskQueueSpec, pool: Pool) -> list[dict[str, Any]]:
     if spec.runtime.inject is Inject.NONE:
         # what the launcher does elsewhere: with SIGQUIT in it, SIGTERM would stop running tasks
         variables.append({"name": "REMAP_SIGTERM", "value": ""})
-    variables.append({"name": CONFIG_ENV, "value": worker_config(spec, pool).to_json()})
+    variables.append({"name": CONFIG_ENV, "value": worker_config(queue, pool).to_json()})
     return variables
 
 
@@ -160,8 +164,9 @@ def security_context() -> dict[str, Any]:
     }
 
 
-def container(spec: TaskQueueSpec, pool: Pool) -> dict[str, Any]:
+def container(queue: TaskQueue, pool: Pool) -> dict[str, Any]:
     """The container `worker`, complete but for the user's overlay."""
+    spec = queue.spec
     injected = spec.runtime.inject is Inject.AUTO
     mounts: list[dict[str, Any]] = [{"name": SCRATCH_VOLUME, "mountPath": "/tmp"}]  # noqa: S108 - in the pod
     if injected:
@@ -171,7 +176,7 @@ def container(spec: TaskQueueSpec, pool: Pool) -> dict[str, Any]:
         "image": spec.image,
         "command": [LAUNCHER, *spec.command] if injected else list(spec.command),
         "args": arguments(spec, pool),
-        "env": environment(spec, pool),
+        "env": environment(queue, pool),
         "ports": [{"name": PORT_NAME, "containerPort": PORT, "protocol": "TCP"}],
         "resources": dict(pool.resources),
         "securityContext": security_context(),

@@ -40,6 +40,8 @@ LATE = WorkerConfig(
     hard_time_limit=None,
     visibility_timeout=3600,
     give_back_after=None,
+    crash_safe=True,
+    task_queue=None,
 )
 EARLY = replace(LATE, acks_late=False, reject_on_worker_lost=False, prefetch_multiplier=4)
 

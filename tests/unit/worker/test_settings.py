@@ -25,6 +25,8 @@ CONFIG = WorkerConfig(
     hard_time_limit=60,
     visibility_timeout=3600,
     give_back_after=0,
+    crash_safe=True,
+    task_queue=None,
 )
 
 
@@ -38,6 +40,8 @@ CONFIG = WorkerConfig(
             hard_time_limit=None,
             visibility_timeout=None,
             give_back_after=None,
+            crash_safe=True,
+            task_queue=None,
         ),
     ],
     ids=["complete", "nothing optional"],
