@@ -7,7 +7,7 @@ sent their replies, so that `run` serves a blocking client and `run_async` an as
 
 Keys, all behind the application's own `global_keyprefix` (PREFIX, mostly empty):
 
-    PREFIX umbel.workers        hash: incarnation -> JSON {node, task_queue, unacked, index}
+    PREFIX umbel.workers        hash: incarnation -> JSON of its `Incarnation`
     PREFIX umbel.seen           sorted set: incarnation -> when it was last seen, server's seconds
     PREFIX umbel.held.ID        hash: delivery tag -> "score|taken|list", what incarnation ID holds
 
@@ -117,11 +117,15 @@ class Incarnation:
     node: str
     """Celery's node name; the operator's workers are called `POOL@POD`."""
     task_queue: Optional[str]
-    """`namespace/name` of the TaskQueue; None for a worker that no operator started."""
+    """What the operator put into `WorkerConfig.task_queue`; None for a worker that it did not
+    start."""
     unacked: str
     """kombu's hash of delivered messages: the whole key, prefix included."""
     index: str
     """kombu's sorted set of their scores: the whole key."""
+    started: Optional[float] = None
+    """When this incarnation began, seconds since 1970 by its own node's clock, which is the one
+    that the kubelet gives the times of containers by; None: not told."""
     seen_seconds_ago: Optional[float] = None
     """By the server's clock; a living worker's is below three times BEAT_SECONDS unless Redis does
     not answer it. None: fenced."""
@@ -139,6 +143,7 @@ class Incarnation:
                 "task_queue": self.task_queue,
                 "unacked": self.unacked,
                 "index": self.index,
+                "started": self.started,
             },
             sort_keys=True,
         )

@@ -51,6 +51,14 @@ def metadata(queue: TaskQueue, pool: Pool) -> dict[str, object]:
     }
 
 
+def owner_mark(queue: TaskQueue) -> str:
+    """What a worker's records in a broker say about whose it is.
+
+    With the uid: another cluster may hold a TaskQueue of the same name on the same broker.
+    """
+    return f"{queue.namespace}/{queue.name}/{queue.uid}"
+
+
 def node_name_prefix(pool: Pool) -> str:
     """The part of Celery's node name before `@`; what follows is the pod's name."""
     return pool.name

@@ -12,6 +12,7 @@ from umbel.resources.names import (
     SCRATCH_VOLUME,
     WORKER_CONTAINER,
     node_name_prefix,
+    owner_mark,
 )
 from umbel.resources.worker_contract import (
     BOOT_MODULE,
@@ -26,6 +27,10 @@ from umbel.resources.worker_contract import (
 from umbel.spec.model import ExecutionPool, Inject, Pool, SecretRef, TaskQueue, TaskQueueSpec
 
 PORT_NAME = "umbel"
+
+POD_ENV = "UMBEL_POD"
+"""Holds the pod's name, which is no hostname where a pod template says so (`hostNetwork`,
+`hostname`); the node name of a worker must lead to its pod."""
 
 KILL_MARGIN_SECONDS = 15
 """Late tasks go back this long before the grace period ends: a cold shutdown takes 1.2 to 2 s
@@ -65,7 +70,7 @@ def worker_config(queue: TaskQueue, pool: Pool) -> WorkerConfig:
             pool.termination_grace_period_seconds - KILL_MARGIN_SECONDS if pool.acks_late else None
         ),
         crash_safe=spec.broker.crash_safe,
-        task_queue=f"{queue.namespace}/{queue.name}",
+        task_queue=owner_mark(queue),
     )
 
 
@@ -76,7 +81,7 @@ def arguments(spec: TaskQueueSpec, pool: Pool) -> list[str]:
     neither. Heartbeats stay on: they are the workers' report.
     """
     given = ["-A", spec.app, "worker", "-I", BOOT_MODULE]
-    given += ["-n", f"{node_name_prefix(pool)}@%h", "-Q", ",".join(pool.queues)]
+    given += ["-n", f"{node_name_prefix(pool)}@$({POD_ENV})", "-Q", ",".join(pool.queues)]
     given += ["-P", POOL_OPTIONS[pool.execution_pool], "-c", str(pool.concurrency)]
     given += ["--prefetch-multiplier", str(pool.prefetch_multiplier)]
     given += ["--without-gossip", "--without-mingle"]
@@ -121,6 +126,7 @@ def environment(queue: TaskQueue, pool: Pool) -> list[dict[str, Any]]:
     if spec.runtime.inject is Inject.NONE:
         # what the launcher does elsewhere: with SIGQUIT in it, SIGTERM would stop running tasks
         variables.append({"name": "REMAP_SIGTERM", "value": ""})
+    variables.append({"name": POD_ENV, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}})
     variables.append({"name": CONFIG_ENV, "value": worker_config(queue, pool).to_json()})
     return variables
 

@@ -54,7 +54,7 @@ class WorkerConfig:
     """Redis brokers only, without meaning elsewhere: take, hold and renew messages such that a
     crash or a lost connection neither loses nor repeats one."""
     task_queue: Optional[str]
-    """`namespace/name`: what the worker's records in Redis say about whose it is."""
+    """`namespace/name/uid`: what the worker's records in Redis say about whose it is."""
 
     def to_json(self) -> str:
         """The value of CONFIG_ENV; the same settings always give the same text."""

@@ -15,6 +15,7 @@ OWNED = frozenset(
         "CELERY_BROKER_READ_URL",
         "CELERY_BROKER_WRITE_URL",
         "CELERY_RESULT_BACKEND",
+        "UMBEL_POD",
         "UMBEL_WORKER_CONFIG",
     }
 )

@@ -47,7 +47,7 @@ def container_of(queue: TaskQueue) -> dict[str, Any]:
             long_queue(queues=["reports", "video"]),
             [
                 "-A shop.celery worker",
-                "-n long@%h",
+                "-n long@$(UMBEL_POD)",
                 "-Q reports,video",
                 "-P processes",
                 "-c 1",
@@ -60,7 +60,7 @@ def container_of(queue: TaskQueue) -> dict[str, Any]:
         ),
         pytest.param(
             short_queue(),
-            ["-n short@%h", "-c 4", "--prefetch-multiplier 4", "--time-limit 60"],
+            ["-n short@$(UMBEL_POD)", "-c 4", "--prefetch-multiplier 4", "--time-limit 60"],
             id="Short",
         ),
         pytest.param(short_queue(fair=False), ["-O fast"], id="not fair"),
