@@ -58,6 +58,9 @@ if TYPE_CHECKING:
         def perform_pending_operations(self) -> None:
             """Do what is due between two reads (pools without an event loop)."""
 
+        def shutdown(self) -> None:
+            """Disconnect: every task has ended."""
+
         def on_ready(self) -> None:
             """Take note that the queues are consumed from."""
 
@@ -130,6 +133,14 @@ class Draining(Consumer):
         super().perform_pending_operations()
         if self.umbel_status.draining and self.controller.blueprint.state == RUN:
             state.maybe_shutdown()
+
+    def shutdown(self) -> None:
+        """Called last, when the pool has ended.
+
+        Before Celery 5.5 a green pool's acknowledgements stayed undone, and the tasks ran again.
+        """
+        self.perform_pending_operations()
+        super().shutdown()
 
     def on_close(self) -> None:
         """Called when the connection is lost, and when the worker stops."""
