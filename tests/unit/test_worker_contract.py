@@ -11,6 +11,9 @@ from umbel_worker import contract as workers
 from umbel_worker import redis_contract as workers_redis
 
 CONFIG = operators.WorkerConfig(
+    namespace="default",
+    taskqueue="shop",
+    pool="long",
     acks_late=True,
     reject_on_worker_lost=True,
     prefetch_multiplier=0,

@@ -36,8 +36,14 @@ READY_PATH = "/readyz"
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """The settings that must win over decorators, app.conf and message headers (rule S)."""
+    """Whose worker this is, and what must win over decorators, app.conf and headers (rule S)."""
 
+    namespace: str
+    """Of the TaskQueue."""
+    taskqueue: str
+    """Its name."""
+    pool: str
+    """The pool's name."""
     acks_late: bool
     reject_on_worker_lost: bool
     prefetch_multiplier: int

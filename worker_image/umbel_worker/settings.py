@@ -21,6 +21,7 @@ from umbel_worker.contract import CONFIG_ENV, WorkerConfig
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+NAMES = ("namespace", "taskqueue", "pool")
 FLAGS = ("acks_late", "reject_on_worker_lost", "crash_safe")
 
 
@@ -52,6 +53,8 @@ def read(environment: "Mapping[str, str]") -> WorkerConfig:
 
 def _faults(name: str, config: WorkerConfig) -> "list[str]":
     value = getattr(config, name)
+    if name in NAMES:
+        return [] if isinstance(value, str) else [f"{name} must be a string"]
     if name in FLAGS:
         return [] if isinstance(value, bool) else [f"{name} must be true or false"]
     if value is None and name != "prefetch_multiplier":

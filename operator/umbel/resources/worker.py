@@ -56,10 +56,13 @@ POOL_OPTIONS = {
 
 
 def worker_config(queue: TaskQueue, pool: Pool) -> WorkerConfig:
-    """What `umbel_worker` is to enforce in this pool."""
+    """What `umbel_worker` is to know and to enforce in this pool."""
     spec = queue.spec
     limits = pool.time_limits
     return WorkerConfig(
+        namespace=queue.namespace,
+        taskqueue=queue.name,
+        pool=pool.name,
         acks_late=pool.acks_late,
         reject_on_worker_lost=pool.reject_on_worker_lost,
         prefetch_multiplier=pool.prefetch_multiplier,

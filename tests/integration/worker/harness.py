@@ -33,6 +33,9 @@ HERE = Path(__file__).parent
 RUNTIME = HERE.parents[2] / "worker_image"
 
 LATE = WorkerConfig(
+    namespace="default",
+    taskqueue="shop",
+    pool="long",
     acks_late=True,
     reject_on_worker_lost=True,
     prefetch_multiplier=1,

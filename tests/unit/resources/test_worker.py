@@ -101,6 +101,7 @@ def test_what_an_execution_pool_ignores_is_not_said(execution_pool: str, silent:
 def test_what_the_worker_is_to_enforce_fits_the_pool():
     queue = a_taskqueue(pools=[a_pool_body(), a_short_pool_body()])
     long, short = (worker.worker_config(queue, pool) for pool in queue.spec.pools)
+    assert (long.namespace, long.taskqueue, long.pool) == ("default", "shop", "long")
 
     assert (long.acks_late, long.reject_on_worker_lost, long.prefetch_multiplier) == (True, True, 1)
     assert (long.soft_time_limit, long.hard_time_limit) == (3540, 3600)

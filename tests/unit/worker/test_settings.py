@@ -18,6 +18,9 @@ from umbel_worker.settings import (
 )
 
 CONFIG = WorkerConfig(
+    namespace="default",
+    taskqueue="shop",
+    pool="long",
     acks_late=True,
     reject_on_worker_lost=True,
     prefetch_multiplier=0,
@@ -71,6 +74,7 @@ def test_settings_that_cannot_be_read_are_refused_with_the_reason(
 @pytest.mark.parametrize(
     ("field", "value"),
     [
+        ("namespace", None),
         ("acks_late", 1),
         ("acks_late", None),
         ("reject_on_worker_lost", "true"),
