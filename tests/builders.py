@@ -10,7 +10,9 @@ from typing import Any
 from umbel.autoscaling.decide import Decision
 from umbel.autoscaling.reasons import Reason
 from umbel.autoscaling.snapshot import PoolHistory, PoolSnapshot, WorkerView
+from umbel.brokers.redis_contract import Incarnation
 from umbel.cluster.objects import ChildView, PodView
+from umbel.resources.names import MANAGED_BY, MANAGED_BY_LABEL, POOL_LABEL, TASKQUEUE_LABEL
 from umbel.resources.pod import RuntimeImage
 from umbel.spec.model import Pool, TaskQueue
 from umbel.spec.parse import parse
@@ -139,10 +141,42 @@ def a_pod(name: str = "pod-1", **fields: Any) -> PodView:
             "name": name,
             "taskqueue": "shop",
             "pool": "long",
+            "uid": f"uid-of-{name}",
             "version": 1,
             "running": True,
             "terminating": False,
+            "over": False,
+            "worker_ended_at": None,
             "stuck": "",
+        }
+        | fields
+    )
+
+
+def a_pod_body(name: str = "pod-1", *, namespace: str = "default") -> dict[str, Any]:
+    """The same as the API server holds it."""
+    labels = {MANAGED_BY_LABEL: MANAGED_BY, TASKQUEUE_LABEL: "shop", POOL_LABEL: "long"}
+    return {
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "status": {
+            "phase": "Running",
+            "containerStatuses": [{"name": "worker", "state": {"running": {}}}],
+        },
+    }
+
+
+def an_incarnation(**fields: Any) -> Incarnation:
+    """The crash-safe worker in the pod of `a_pod`, just seen."""
+    return Incarnation(
+        **{
+            "id": "1",
+            "node": "long@pod-1",
+            "task_queue": "default/shop/uid-of-shop",
+            "unacked": "unacked",
+            "index": "unacked_index",
+            "started": 1000.0,
+            "seen_seconds_ago": 1.0,
         }
         | fields
     )

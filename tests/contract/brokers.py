@@ -2,13 +2,16 @@
 
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, Protocol
 
 import pytest
+from tests.builders import an_incarnation
 
 from umbel.autoscaling.snapshot import BrokerFailure, BrokerReading, QueueCounts
+from umbel.brokers.redis_contract import Incarnation
 from umbel.brokers.url import InvalidBrokerURL
-from umbel.control.ports import BrokerReader, Brokers
+from umbel.control.ports import BrokerReader, Brokers, Holdings
 from umbel.spec.model import RedisLayout
 
 LAYOUT = RedisLayout(key_prefix="", priority_steps=(0, 3, 6, 9), separator="\x06\x16")
@@ -41,6 +44,88 @@ class Harness(Protocol):
 def counts(result: object, queue: str) -> QueueCounts:
     assert isinstance(result, BrokerReading), result
     return result.queues[queue]
+
+
+class HoldingHarness(Harness, Protocol):
+    """A broker on which crash-safe workers register."""
+
+    def register(self, worker: Incarnation, queue: str, number: int) -> None:
+        """A worker is there, which holds so many messages of a queue."""
+
+
+class HoldingsContract:
+    """Subclasses give the fixture `harness`."""
+
+    @pytest.fixture
+    async def holdings(self, harness: HoldingHarness) -> AsyncIterator[Holdings]:
+        holdings = harness.brokers.holdings(harness.url, LAYOUT)
+        assert holdings is not None
+        yield holdings
+        await holdings.close()
+
+    @pytest.fixture
+    def worker(self) -> Incarnation:
+        unique = uuid.uuid4().hex
+        return an_incarnation(id=unique, node=f"long@{unique[:8]}", seen_seconds_ago=None)
+
+    async def ids(self, holdings: Holdings) -> set[str]:
+        registered = await holdings.incarnations()
+        assert not isinstance(registered, BrokerFailure), registered
+        return {one.id for one in registered}
+
+    async def test_a_registered_worker_is_known_as_it_described_itself(
+        self, harness: Any, holdings: Any, worker: Incarnation
+    ):
+        assert worker.id not in await self.ids(holdings)
+        harness.register(worker, f"queue-{worker.id}", 0)
+        found = next(one for one in await holdings.incarnations() if one.id == worker.id)
+        assert replace(found, seen_seconds_ago=None) == worker
+
+    async def test_exactly_what_it_held_goes_back_once(
+        self, harness: Any, holdings: Any, worker: Incarnation
+    ):
+        queue = f"queue-{worker.id}"
+        harness.put(queue, 5)
+        harness.hold(queue, 1)  # a stock worker's
+        harness.register(worker, queue, 3)
+        reader = harness.brokers.reader(harness.url, None, LAYOUT)
+
+        assert await holdings.put_back(worker) == 3
+        assert await holdings.put_back(worker) == 0
+
+        seen = counts(await reader.read([queue]), queue)
+        assert seen == QueueCounts(waiting=4, unacknowledged=1)
+        assert worker.id not in await self.ids(holdings)
+        await reader.close()
+
+    async def test_what_a_living_worker_holds_is_counted_as_held(
+        self, harness: Any, worker: Incarnation
+    ):
+        queue = f"queue-{worker.id}"
+        harness.put(queue, 4)
+        harness.register(worker, queue, 3)
+        reader = harness.brokers.reader(harness.url, None, LAYOUT)
+
+        seen = counts(await reader.read([queue]), queue)
+        assert seen == QueueCounts(waiting=1, unacknowledged=3)
+        await reader.close()
+
+    async def test_a_broker_that_hangs_is_a_failure_and_works_again_afterwards(
+        self, harness: Any, holdings: Any, worker: Incarnation
+    ):
+        harness.register(worker, f"queue-{worker.id}", 0)
+        await holdings.incarnations()
+        harness.hang()
+        try:
+            failures = [await holdings.incarnations(), await holdings.put_back(worker)]
+        finally:
+            harness.resume()
+        assert [isinstance(failure, BrokerFailure) for failure in failures] == [True, True]
+        assert await holdings.put_back(worker) == 0
+        assert worker.id not in await self.ids(holdings)
+
+    def test_rabbitmq_needs_none(self, harness: Any):
+        assert harness.brokers.holdings("amqp://broker", LAYOUT) is None
 
 
 class BrokerContract:

@@ -216,6 +216,23 @@ async def test_only_labelled_children_are_listed_and_every_taskqueue(harness: Ha
     assert await names("Pod") == []
 
 
+async def test_a_pod_is_found_by_its_name_whatever_its_labels_and_a_missing_one_is_none(
+    harness: Harness,
+):
+    container = {"name": "worker", "image": "registry.example/none:1"}
+    pod = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [container]}}
+    made = await harness.put(
+        pod | {"metadata": {"name": "shop-long-1", "namespace": harness.namespace}}
+    )
+
+    found = await harness.cluster.pod(harness.namespace, "shop-long-1")
+
+    assert found is not None
+    assert found["metadata"]["uid"] == made["metadata"]["uid"]
+    assert await harness.cluster.pod(harness.namespace, "shop-long") is None
+    assert await harness.cluster.pod("elsewhere", "shop-long-1") is None
+
+
 async def test_a_status_is_kept_as_it_is_written_and_fields_left_out_go(harness: Harness):
     made = await harness.put(a_manifest(harness))
     body = {key: made[key] for key in ("apiVersion", "kind")}

@@ -1,10 +1,11 @@
 """The fake that other tests build on keeps the contract of the real adapters."""
 
 import pytest
-from tests.contract.brokers import LAYOUT, BrokerContract
+from tests.contract.brokers import LAYOUT, BrokerContract, HoldingsContract
 
 from umbel.autoscaling.snapshot import WorkerView
 from umbel.brokers.fake import FakeBrokers
+from umbel.brokers.redis_contract import Incarnation
 
 URL = "redis://broker:6379/0"
 
@@ -20,6 +21,11 @@ class FakeHarness:
         self.put = self.broker.put
         self.hold = self.broker.hold
         self.acknowledge = self.broker.acknowledge
+
+    def register(self, worker: Incarnation, queue: str, number: int) -> None:
+        if number:
+            self.hold(queue, number)
+        self.broker.register(worker, **{queue: number})
 
     def hang(self) -> None:
         self.broker.hang(URL)
@@ -48,3 +54,9 @@ class TestFakeBrokers(BrokerContract):
         assert harness.broker.open_readers == 1
         await reader.close()
         assert harness.broker.open_readers == 0
+
+
+class TestFakeHoldings(HoldingsContract):
+    @pytest.fixture
+    def harness(self) -> FakeHarness:
+        return FakeHarness()

@@ -91,6 +91,15 @@ class World:
                     self.circle.cache.see(kind, raw, deleted=deleted)
         await self.circle._turn_safely()
 
+    async def turn_with_watches_but_without_api(self) -> None:
+        """The watches told their news just before the API went away."""
+        news, self.unseen = self.unseen, []
+        for kind, raw, deleted in news:
+            if kind in circle.KINDS:
+                self.circle.cache.see(kind, raw, deleted=deleted)
+        self.api_goes_away()
+        await self.circle._turn_safely()
+
     async def advance(self, seconds: float) -> None:
         """So much time passes, tick by tick."""
         for _ in range(round(seconds / TICK)):

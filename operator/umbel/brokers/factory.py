@@ -5,6 +5,7 @@ from typing import Final
 
 from umbel.brokers.rabbitmq import RabbitMQReader
 from umbel.brokers.redis import RedisReader
+from umbel.brokers.redis_holdings import RedisHoldings
 from umbel.brokers.url import BrokerURL, Kind, parse_broker_url, parse_management_url
 from umbel.brokers.worker_events_rabbitmq import RabbitMQEvents
 from umbel.brokers.worker_events_redis import RedisEvents
@@ -46,6 +47,13 @@ class KombuBrokers:
         broker = parse_broker_url(url)
         source = _source(broker, layout, self._monotonic)
         return Listener(source, self._monotonic, broker.address)
+
+    def holdings(self, url: str, layout: RedisLayout) -> RedisHoldings | None:
+        """As `Brokers.holdings`."""
+        broker = parse_broker_url(url)
+        if broker.kind is not Kind.REDIS:
+            return None
+        return RedisHoldings(broker, layout, self._timeout)
 
 
 def _source(url: BrokerURL, layout: RedisLayout, monotonic: Callable[[], float]) -> EventSource:

@@ -15,11 +15,20 @@ from umbel.autoscaling.snapshot import (
     WorkerView,
 )
 from umbel.brokers import failures
-from umbel.brokers.url import parse_broker_url
+from umbel.brokers.redis_contract import Incarnation
+from umbel.brokers.url import Kind, parse_broker_url
 from umbel.brokers.worker_events import MEMORY_SECONDS
 from umbel.spec.model import RedisLayout
 
 _EMPTY = QueueCounts(waiting=0, unacknowledged=0)
+
+
+@dataclass(slots=True)
+class FakeHolding:
+    """One registered worker, and its part of each queue's unacknowledged messages."""
+
+    incarnation: Incarnation
+    held: dict[str, int]
 
 
 @dataclass(slots=True)
@@ -32,10 +41,13 @@ class FakeBroker:
     failure: BrokerFailure | None = None
     """What every read gives while it is set."""
     workers: dict[str, WorkerView] = field(default_factory=dict)
+    holdings: dict[str, "FakeHolding"] = field(default_factory=dict)
+    """What crash-safe workers hold, by incarnation."""
     reads: list[tuple[str, ...]] = field(default_factory=list)
     """The queues of every read, in order: one read a tick is part of the circle's contract."""
     open_readers: int = 0
     open_listeners: int = 0
+    open_holdings: int = 0
 
     def put(self, queue: str, number: int) -> None:
         """Producers send so many messages."""
@@ -57,6 +69,10 @@ class FakeBroker:
         counts = self.queues[queue]
         held = max(0, (counts.unacknowledged or 0) - number)
         self.queues[queue] = QueueCounts(waiting=counts.waiting, unacknowledged=held)
+
+    def register(self, incarnation: Incarnation, **held: int) -> None:
+        """A crash-safe worker is there, which holds so many of each queue's held messages."""
+        self.holdings[incarnation.id] = FakeHolding(incarnation, held)
 
     def hang(self, url: str) -> None:
         """Do not answer any more, until `failure` is None again."""
@@ -106,6 +122,35 @@ class FakeListener:
         self._broker.open_listeners -= 1
 
 
+class FakeHoldings:
+    """`Holdings` of a `FakeBroker`."""
+
+    def __init__(self, broker: FakeBroker) -> None:
+        self._broker = broker
+        broker.open_holdings += 1
+
+    async def incarnations(self) -> list[Incarnation] | BrokerFailure:
+        """As `Holdings.incarnations`."""
+        if self._broker.failure is not None:
+            return self._broker.failure
+        return [one.incarnation for one in self._broker.holdings.values()]
+
+    async def put_back(self, incarnation: Incarnation) -> int | BrokerFailure:
+        """As `Holdings.put_back`."""
+        if self._broker.failure is not None:
+            return self._broker.failure
+        gone = self._broker.holdings.pop(incarnation.id, None)
+        held = {queue: n for queue, n in gone.held.items() if n} if gone is not None else {}
+        for queue, number in held.items():
+            self._broker.acknowledge(queue, number)
+            self._broker.put(queue, number)
+        return sum(held.values())
+
+    async def close(self) -> None:
+        """As `Holdings.close`."""
+        self._broker.open_holdings -= 1
+
+
 class FakeBrokers:
     """`umbel.control.ports.Brokers`; one `FakeBroker` for each broker that a URL means."""
 
@@ -128,3 +173,9 @@ class FakeBrokers:
     def listener(self, url: str, layout: RedisLayout) -> FakeListener:  # noqa: ARG002 - the Protocol's
         """As `Brokers.listener`."""
         return FakeListener(self.broker(url), self._monotonic)
+
+    def holdings(self, url: str, layout: RedisLayout) -> FakeHoldings | None:  # noqa: ARG002 - the Protocol's
+        """As `Brokers.holdings`."""
+        if parse_broker_url(url).kind is not Kind.REDIS:
+            return None
+        return FakeHoldings(self.broker(url))

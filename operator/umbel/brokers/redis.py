@@ -12,15 +12,12 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from redis import exceptions
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
-from umbel.autoscaling.snapshot import BrokerFailure, BrokerReading, BrokerResult, QueueCounts
-from umbel.brokers import failures
+from umbel.autoscaling.snapshot import BrokerReading, BrokerResult, QueueCounts
+from umbel.brokers import redis_client
 from umbel.brokers.redis_held import (
     TAIL_BYTES,
     Binding,
@@ -46,6 +43,8 @@ _CHUNK_BYTES: Final = 4 * 1024 * 1024
 
 _BINDINGS_SECONDS: Final = 10.0
 """How long a binding table is trusted; tables change with deployments, not with tasks."""
+
+RIGHTS: Final = "+llen +hlen +hkeys +hstrlen +hget +hmget +smembers +eval"
 
 _TAGS_SCRIPT: Final = """
 local n = redis.call('HLEN', KEYS[1])
@@ -87,7 +86,7 @@ class RedisReader:
         self._layout = layout
         self._monotonic = monotonic
         self._timeout = timeout_seconds
-        self._client = _client(url, timeout_seconds)
+        self._client = redis_client.client(url, timeout_seconds)
         self._one_at_a_time = asyncio.Lock()
         self._held = HeldTags()
         self._bindings: dict[str, _Bound] = {}
@@ -101,7 +100,13 @@ class RedisReader:
                     return await self._read_again_if_cut(tuple(dict.fromkeys(queues)))
             except (exceptions.RedisError, OSError) as error:
                 await self._disconnect()
-                return _failure(self._url, error, self._timeout)
+                return redis_client.failure(
+                    self._url,
+                    error,
+                    seconds=self._timeout,
+                    what="read the queues",
+                    rights=RIGHTS,
+                )
 
     async def close(self) -> None:
         """As `BrokerReader.close`."""
@@ -237,27 +242,6 @@ class RedisReader:
         return tuple(f"{self._layout.separator}{step}" if step else "" for step in steps)
 
 
-def _client(url: BrokerURL, timeout_seconds: float) -> "Redis":
-    """One connection, made at the first read; RESP2, which every version and proxy speaks."""
-    tls: dict[str, Any] = {}
-    if url.tls:
-        tls = {"ssl": True, "ssl_cert_reqs": "required" if url.verify_tls else "none"}
-        tls["ssl_check_hostname"] = url.verify_tls
-    return Redis(
-        host=url.host,
-        port=url.port,
-        db=url.database,
-        username=url.username,
-        password=url.password,
-        protocol=2,
-        max_connections=1,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        retry=Retry(NoBackoff(), 0),
-        **tls,
-    )
-
-
 def _number(answer: object) -> int:
     if isinstance(answer, Exception):
         raise answer
@@ -279,18 +263,3 @@ def _reading(
         for queue, number in zip(queues, waiting, strict=True)
     }
     return BrokerReading(queues=counts, unattributed=unattributed)
-
-
-def _failure(url: BrokerURL, error: Exception, seconds: float) -> BrokerFailure:
-    if isinstance(error, TimeoutError | exceptions.TimeoutError):
-        return failures.timeout(url, seconds)
-    if isinstance(error, exceptions.AuthenticationError) or "NOAUTH" in str(error):
-        return failures.authentication_failed(url)
-    if isinstance(error, exceptions.NoPermissionError):
-        rules = "+llen +hlen +hkeys +hstrlen +hget +hmget +smembers +eval"
-        return failures.forbidden(url, "read the queues", f"allow it {rules} (ACL SETUSER)")
-    if isinstance(error, exceptions.BusyLoadingError):
-        return failures.refused(url, error, "it is starting: nothing to do but wait")
-    if isinstance(error, exceptions.ResponseError):
-        return failures.refused(url, error, "check that this database is the application's broker")
-    return failures.unreachable(url, error)

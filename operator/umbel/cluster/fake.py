@@ -39,6 +39,8 @@ class FakeCluster:
     def __init__(self) -> None:
         self.failure: ClusterError | None = None
         """What every request gives while it is set."""
+        self.pod_failure: ClusterError | None = None
+        """What every look at one pod gives while it is set."""
         self.requests: list[tuple[str, ...]] = []
         """(verb, kind, namespace, name) of every request that was answered, in order."""
         self.scales: list[tuple[str, str, int]] = []
@@ -62,6 +64,13 @@ class FakeCluster:
         """As `Cluster.get`."""
         self._answer("get", kind, namespace, name)
         return copy.deepcopy(self._known((kind, namespace, name)))
+
+    async def pod(self, namespace: str, name: str) -> Object | None:
+        """As `Cluster.pod`."""
+        self._answer("list", "Pod", namespace, name)
+        if self.pod_failure is not None:
+            raise self.pod_failure
+        return copy.deepcopy(self._objects.get(("Pod", namespace, name)))
 
     async def apply(self, body: Mapping[str, Any]) -> Object:
         """As `Cluster.apply`."""

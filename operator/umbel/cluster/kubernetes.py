@@ -90,6 +90,16 @@ class Kubernetes:
         """
         return await self._request("GET", _path(kind, namespace, name))
 
+    async def pod(self, namespace: str, name: str) -> dict[str, Any] | None:
+        """A pod at this moment, by a consistent read; None if there is none.
+
+        A list with one name: umbel may list pods anyway, and needs no further right for this.
+        """
+        query = {"fieldSelector": f"metadata.name={name}"}
+        listed = await self._request("GET", _path("Pod", namespace), query=query)
+        items: list[dict[str, Any]] = listed["items"]
+        return items[0] if items else None
+
     async def apply(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Server-side apply of a whole object; takes over what others set on its fields.
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from umbel.resources.names import (
@@ -68,10 +69,16 @@ class PodView:
     name: str
     taskqueue: str
     pool: str
+    uid: str
     version: int
     running: bool
     """Its container `worker` runs, ready or not."""
     terminating: bool
+    over: bool
+    """Its phase is Failed or Succeeded: no container of it runs, or will ever again."""
+    worker_ended_at: float | None
+    """When its container `worker` ended last, seconds since 1970 on the node's clock, rounded
+    down; None if it never did. It may run again since."""
     stuck: str
     """Why a container of it cannot start; empty if none is stuck."""
 
@@ -151,15 +158,26 @@ def pod_view(raw: Raw) -> PodView:
         name=metadata["name"],
         taskqueue=labels.get(TASKQUEUE_LABEL, ""),
         pool=labels.get(POOL_LABEL, ""),
+        uid=metadata.get("uid", ""),
         version=version_of(raw),
         running=any(_is_running_worker(container) for container in containers),
         terminating="deletionTimestamp" in metadata,
+        over=status.get("phase") in ("Failed", "Succeeded"),
+        worker_ended_at=max(filter(None, map(_ended_at, containers)), default=None),
         stuck=next((why for one in (*started, *containers) if (why := _stuck(one))), ""),
     )
 
 
 def _is_running_worker(container: Raw) -> bool:
     return container["name"] == WORKER_CONTAINER and "running" in (container.get("state") or {})
+
+
+def _ended_at(container: Raw) -> float | None:
+    if container["name"] != WORKER_CONTAINER:
+        return None
+    states = (container.get("state") or {}, container.get("lastState") or {})
+    times = ((state.get("terminated") or {}).get("finishedAt") for state in states)
+    return max((datetime.fromisoformat(time).timestamp() for time in times if time), default=None)
 
 
 def _stuck(container: Raw) -> str:

@@ -52,6 +52,23 @@ class Announcer:
         elif told.pop("broker", None) is not None:
             await self._tell(turn, BACK, "the broker can be read again", warning=False)
 
+    async def rescued(self, turn: Turn) -> None:
+        """What dead workers held is back in its queues, or why it is not."""
+        metadata, rescue = turn.raw["metadata"], turn.rescue
+        for one in rescue.returned:
+            self._metrics.recovered_messages.labels(
+                metadata["namespace"], metadata["name"], one.pool
+            ).inc(one.messages)
+            tasks = "1 task" if one.messages == 1 else f"{one.messages} tasks"
+            message = f"pool {one.pool}: returned {tasks} of pod {one.pod}, {one.cause}"
+            await self._tell(turn, "TasksReturned", message, warning=False)
+        unread = turn.heard is not None and isinstance(turn.heard.result, BrokerFailure)
+        if rescue.failure is None or unread:  # a broker that cannot be read is told already
+            turn.memory.announced.pop("rescue", None)
+            return
+        self._metrics.errors.labels("rescue").inc()
+        await self._once(turn, "rescue", "TasksNotReturned", rescue.failure)
+
     async def size(self, turn: Turn, pool: Pool, before: int, decision: Decision) -> None:
         """A pool's size has been written."""
         metadata, after = turn.raw["metadata"], decision.replicas

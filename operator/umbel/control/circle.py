@@ -1,4 +1,4 @@
-"""The circle: read, snapshot, decide, apply, report; every TaskQueue, once a tick.
+"""The circle: read, rescue, decide, apply, report; every TaskQueue, once a tick.
 
 It owns no clock and no connection: both come with its ports. One TaskQueue's failure is its own;
 only the loop's outermost edge catches what nobody expected, counts it, and goes on with the next
@@ -19,6 +19,7 @@ from umbel.control.cache import Cache
 from umbel.control.credentials import Credentials
 from umbel.control.ports import Brokers, Clock, Cluster
 from umbel.control.reading import Heard, Readings, Source
+from umbel.control.rescuer import NOTHING_RESCUED, Rescue, Rescuer
 from umbel.control.shepherd import Shepherd
 from umbel.control.turn import Memory, Turn
 from umbel.settings import Settings
@@ -71,6 +72,7 @@ class Circle:
         self._metrics = metrics
         self._credentials = Credentials(world.cluster)
         self._readings = Readings(world.brokers)
+        self._rescuer = Rescuer(world.cluster, self._readings)
         self._shepherd = Shepherd(world.cluster, world.clock, self.cache, settings, metrics)
         self._known: dict[Key, _Known] = {}
         self._listed_at: float | None = None
@@ -130,9 +132,11 @@ class Circle:
         sources = await self._sources(queues, now)
         heard = await self._readings.read(_wanted(queues, sources))
         self._drop_refused(queues, sources, heard)
-        # 3. decide, apply and report each TaskQueue
+        # 3. what dead workers held goes back
+        rescued = await self._rescuer.rescue(queues, sources, self.cache.pods)
+        # 4. decide, apply and report each TaskQueue
         now = self._world.clock.monotonic()
-        turns = self._turns(known, sources, heard, now)
+        turns = self._turns(known, sources, heard, rescued, now)
         self._metrics.publish(await self._tend(turns))
 
     async def _list_if_due(self, now: float) -> None:
@@ -194,6 +198,7 @@ class Circle:
         known: Mapping[Key, _Known],
         sources: Mapping[Key, Source | BrokerFailure],
         heard: Mapping[Source, Heard],
+        rescued: Mapping[Key, Rescue],
         now: float,
     ) -> list[Turn]:
         """One for each TaskQueue that is not being deleted; its children drain by themselves."""
@@ -208,6 +213,7 @@ class Circle:
                 children=children.get(raw["metadata"]["uid"], ()),
                 memory=known[key].memory,
                 now=now,
+                rescue=rescued.get(key, NOTHING_RESCUED),
             )
             for key, raw in self.cache.taskqueues.items()
             if key in known and "deletionTimestamp" not in raw["metadata"]

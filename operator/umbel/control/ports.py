@@ -1,9 +1,10 @@
 """What the circle needs of the world, as Protocols; each has a real adapter and a tested fake."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from umbel.autoscaling.snapshot import BrokerResult, WorkerView
+from umbel.autoscaling.snapshot import BrokerFailure, BrokerResult, WorkerView
+from umbel.brokers.redis_contract import Incarnation
 from umbel.spec.model import RedisLayout
 
 
@@ -47,6 +48,28 @@ class WorkerListener(Protocol):
         ...
 
 
+class Holdings(Protocol):
+    """What the crash-safe workers on one broker hold.
+
+    Never raises for a broker's failure, and is bounded in time, as `BrokerReader.read`.
+    """
+
+    async def incarnations(self) -> Sequence[Incarnation] | BrokerFailure:
+        """Every worker that is registered, of whatever application and cluster."""
+        ...
+
+    async def put_back(self, incarnation: Incarnation) -> int | BrokerFailure:
+        """Return all that this worker holds to its queues; how many messages went back.
+
+        It takes nothing more from then on. Safe to repeat, at the same time by others too.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release every connection."""
+        ...
+
+
 class Brokers(Protocol):
     """Makes the readers and listeners."""
 
@@ -70,6 +93,14 @@ class Brokers(Protocol):
         """A listener on this broker; connects in the background and reconnects by itself."""
         ...
 
+    def holdings(self, url: str, layout: RedisLayout) -> Holdings | None:
+        """What workers hold; None where the broker itself notices that one died (RabbitMQ).
+
+        Raises:
+            InvalidBrokerURL: as `reader`.
+        """
+        ...
+
 
 class Cluster(Protocol):
     """The Kubernetes API. Every failure is a `umbel.cluster.errors.ClusterError`."""
@@ -80,6 +111,10 @@ class Cluster(Protocol):
 
     async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any]:
         """One object; `NotFound` if there is none."""
+        ...
+
+    async def pod(self, namespace: str, name: str) -> dict[str, Any] | None:
+        """A pod as it is at this moment, whatever its labels; None if there is none."""
         ...
 
     async def apply(self, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from umbel.autoscaling.snapshot import BrokerFailure, BrokerResult, WorkerView
 from umbel.brokers.url import InvalidBrokerURL
 from umbel.control.credentials import Access
-from umbel.control.ports import BrokerReader, Brokers, WorkerListener
+from umbel.control.ports import BrokerReader, Brokers, Holdings, WorkerListener
 from umbel.spec.model import RedisLayout
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ class Heard:
 class _Open:
     reader: BrokerReader
     listener: WorkerListener
+    holdings: Holdings | None
+    """None: no worker on this broker registers what it holds."""
 
 
 class Readings:
@@ -65,6 +67,11 @@ class Readings:
         ends = await asyncio.gather(*reads, return_exceptions=True)
         return {source: _heard(end) for source, end in zip(sources, ends, strict=True)}
 
+    def holdings(self, source: Source) -> Holdings | None:
+        """What workers hold on a source that was read; None where nobody registers it."""
+        opened = self._open.get(source)
+        return opened.holdings if opened is not None else None
+
     async def close(self) -> None:
         """Release every connection."""
         await asyncio.gather(*(self._leave(source) for source in list(self._open)))
@@ -78,6 +85,7 @@ class Readings:
         opened = _Open(
             self._brokers.reader(access.url, access.management_url, layout),
             self._brokers.listener(access.url, layout),
+            self._brokers.holdings(access.url, layout),
         )
         self._open[source] = opened
         return opened
@@ -86,6 +94,8 @@ class Readings:
         opened = self._open.pop(source)
         await opened.reader.close()
         await opened.listener.close()
+        if opened.holdings is not None:
+            await opened.holdings.close()
 
 
 def _heard(end: Heard | BaseException) -> Heard:

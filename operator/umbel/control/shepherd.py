@@ -72,6 +72,7 @@ class Shepherd:
         queue, heard = turn.parsed, turn.heard
         self._announcer.valid(turn)
         await self._announcer.broker(turn, heard.result)
+        await self._announcer.rescued(turn)
         if queue.spec.paused is not Paused.ALL:
             await self._apply(turn, queue)
         pools = [await self._tend_pool(turn, queue, pool, heard) for pool in queue.spec.pools]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from umbel.autoscaling.snapshot import PoolHistory
 from umbel.cluster.objects import ChildView, PodView, Raw
 from umbel.control.reading import Heard
+from umbel.control.rescuer import NOTHING_RESCUED, Rescue
 from umbel.spec.faults import InvalidSpec
 from umbel.spec.model import TaskQueue
 
@@ -44,6 +45,7 @@ class Turn:
     """Those that this TaskQueue owns."""
     memory: Memory
     now: float
+    rescue: Rescue = NOTHING_RESCUED
 
     @property
     def name(self) -> str:

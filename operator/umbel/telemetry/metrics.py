@@ -32,6 +32,12 @@ class Metrics(Collector):
             (*POOL, "direction", "reason"),
             registry=self.registry,
         )
+        self.recovered_messages = Counter(
+            "umbel_recovered_messages",
+            "Messages of dead workers that umbel returned to their queues (Redis).",
+            POOL,
+            registry=self.registry,
+        )
         self.errors = Counter(
             "umbel_circle_errors",
             "Failures while a TaskQueue was applied or reported, or of a whole turn.",
@@ -54,6 +60,7 @@ class Metrics(Collector):
         """Drop the counters of a TaskQueue that is gone."""
         labels = {"taskqueue_namespace": namespace, "taskqueue": taskqueue}
         self.scalings.remove_by_labels(labels)
+        self.recovered_messages.remove_by_labels(labels)
 
     def collect(self) -> Iterator[Metric]:
         """Called by prometheus_client at every scrape."""

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 
 import kombu
 import pytest
-from tests.contract.brokers import BrokerContract
+import redis
+from tests.contract.brokers import BrokerContract, HoldingsContract
 from tests.integration.brokers.support import monotonic
 from tests.integration.servers import RabbitMQServer, RedisServer
 
 from umbel.brokers.factory import KombuBrokers
+from umbel.brokers.redis_contract import Incarnation, held_key, seen_key, workers_key
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -55,6 +57,30 @@ class KombuHarness:
             for message in held:
                 message.ack()
         self._connection.release()
+
+
+class RedisHarness(KombuHarness):
+    """Its workers register as crash-safe ones do."""
+
+    def register(self, worker: Incarnation, queue: str, number: int) -> None:
+        if number:
+            self.hold(queue, number)
+        with redis.Redis.from_url(self.url) as client:
+            for message in self._held.get(queue, [])[-number:] if number else ():
+                tag = message.delivery_tag
+                score = client.zscore(worker.index, tag)
+                record = f"{score!r}|{score!r}|{queue}"
+                client.hset(held_key(worker.id), tag, record)
+            client.hset(workers_key(), worker.id, worker.entry())
+            client.zadd(seen_key(), {worker.id: client.time()[0]})
+
+
+class TestRedisHoldings(HoldingsContract):
+    @pytest.fixture
+    def harness(self, redis_server: RedisServer) -> Iterator[RedisHarness]:
+        harness = RedisHarness(redis_server, redis_server.url(3), None)
+        yield harness
+        harness.close()
 
 
 class TestRedis(BrokerContract):

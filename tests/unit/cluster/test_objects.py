@@ -154,3 +154,50 @@ def test_a_container_that_cannot_start_is_stuck(reason: str):
 )
 def test_why_a_pod_is_stuck(raw: dict[str, Any], want: str):
     assert pod_view(raw).stuck == want
+
+
+def terminated(at: str | None) -> dict[str, Any]:
+    return {"terminated": {"exitCode": 137, "finishedAt": at}}
+
+
+@pytest.mark.parametrize(
+    ("raw", "want"),
+    [
+        pytest.param(a_raw_pod(RUNNING), None, id="it never ended"),
+        pytest.param(
+            a_raw_pod(RUNNING | {"lastState": terminated("1970-01-01T00:01:40Z")}), 100.0, id="once"
+        ),
+        pytest.param(
+            a_raw_pod(
+                {
+                    "name": "worker",
+                    "state": terminated("1970-01-01T00:03:20Z"),
+                    "lastState": terminated("1970-01-01T00:01:40Z"),
+                }
+            ),
+            200.0,
+            id="twice",
+        ),
+        pytest.param(
+            a_raw_pod({"name": "worker", "state": terminated(None)}), None, id="nobody knows when"
+        ),
+        pytest.param(
+            a_raw_pod(RUNNING, {"name": "sidecar", "state": terminated("1970-01-01T00:01:40Z")}),
+            None,
+            id="another container",
+        ),
+    ],
+)
+def test_when_the_worker_ended_last(raw: dict[str, Any], want: float | None):
+    assert pod_view(raw).worker_ended_at == want
+
+
+@pytest.mark.parametrize(
+    ("phase", "want"),
+    [("Pending", False), ("Running", False), ("Unknown", False), ("Failed", True)],
+)
+def test_a_pod_is_over_when_its_phase_is_final(phase: str, want: bool):
+    raw = a_raw_pod()
+    raw["status"]["phase"] = phase
+
+    assert pod_view(raw).over is want
