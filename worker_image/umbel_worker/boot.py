@@ -2,8 +2,8 @@
 
 Imported after the application and all its task modules, before Celery's `worker_init`. A worker
 whose settings are missing or unreadable must not run, so that ends the process with one sentence;
-SystemExit is also the one exception that Celery's signals let through. Probes are the opposite: no
-failure of theirs stops a worker.
+SystemExit is also the one exception that Celery's signals let through. Probes and metrics are the
+opposite: no failure of theirs stops a worker.
 """
 
 import os
@@ -11,8 +11,9 @@ from typing import Any
 
 from celery import signals
 
-from umbel_worker import counters, deadline, drain, health, settings, threads
+from umbel_worker import counters, deadline, drain, health, settings, stamp, threads
 from umbel_worker.contract import WorkerConfig
+from umbel_worker.metrics import Metrics
 from umbel_worker.status import Status
 
 STATUS = Status()
@@ -43,7 +44,8 @@ def on_worker_init(sender: Any = None, **_: Any) -> None:
     except Exception as error:  # Celery would log it and run with the wrong settings
         message = f"umbel: this worker does not start: its settings cannot be enforced: {error!r}"
         raise SystemExit(message) from error
-    health.start(STATUS)
+    stamp.install()
+    health.start(STATUS, Metrics(sender, STATUS, COUNTERS))
 
 
 @signals.worker_shutting_down.connect(  # type: ignore[untyped-decorator]

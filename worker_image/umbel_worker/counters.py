@@ -19,6 +19,8 @@ from billiard.exceptions import WorkerLostError
 from celery.exceptions import Ignore, Reject, Retry, Terminated
 from celery.worker import state, strategy
 
+from umbel_worker import stamp
+
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
           1800, 3600)  # fmt: skip
 """Upper bounds, in seconds, of the buckets of every histogram: a task may take ms or an hour."""
@@ -71,6 +73,11 @@ class Histogram:
         self.counts[bisect_left(BOUNDS, value)] += 1
         self.total += value
 
+    def add(self, other: "Histogram") -> None:
+        """Take all values of another."""
+        self.counts = [own + more for own, more in zip(self.counts, other.counts)]
+        self.total += other.total
+
     def copy(self) -> "Histogram":
         """One that does not change any more."""
         same = Histogram()
@@ -103,7 +110,14 @@ class TaskCounts:
         self.runtime = Histogram()
         """Seconds from the beginning to the end of what started here, however it ended."""
         self.wait = Histogram()
-        """Seconds between publishing and beginning."""
+        """Seconds from publishing, or a later ETA, to the first begin (`umbel_worker.stamp`)."""
+
+    def add(self, other: "TaskCounts") -> None:
+        """Take all that another counted."""
+        for event in EVENTS:
+            setattr(self, event, getattr(self, event) + getattr(other, event))
+        self.runtime.add(other.runtime)
+        self.wait.add(other.wait)
 
     def copy(self) -> "TaskCounts":
         """One that does not change any more."""
@@ -137,16 +151,28 @@ class Counters:
             setattr(counts, event, getattr(counts, event) + 1)
             counts.runtime.observe(seconds)
 
-    def waited(self, task: str, seconds: float) -> None:
-        """A task began so long after it was published."""
+    def began(self, task: str, *, redelivered: bool, waited: Optional[float]) -> None:
+        """A task began, so many seconds after it was published, if that is known."""
         with self._lock:
-            self._of(task).wait.observe(seconds)
+            counts = self._of(task)
+            counts.started += 1
+            if redelivered:
+                counts.redelivered += 1
+            elif waited is not None:
+                counts.wait.observe(waited)
 
     def _of(self, task: str) -> TaskCounts:
         counts = self._tasks.get(task)
         if counts is None:
             counts = self._tasks[task] = TaskCounts()
         return counts
+
+    def peek(self) -> "dict[str, TaskCounts]":
+        """The counters themselves, without waiting for anybody: they go on changing.
+
+        For a thread that gevent and eventlet know nothing of and whose locks it must not touch.
+        """
+        return dict(self._tasks)
 
     def snapshot(self) -> "dict[str, TaskCounts]":
         """A copy of everything."""
@@ -164,10 +190,10 @@ class Counted(Request):
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         """Called when the pool begins it; another process' monotonic clock is the same here."""
         self.umbel_began = time_accepted
-        name = self.task.name
-        self.umbel_counters.count(name, "started")
-        if self.delivery_info.get("redelivered"):
-            self.umbel_counters.count(name, "redelivered")
+        redelivered = bool(self.delivery_info.get("redelivered"))
+        self.umbel_counters.began(
+            self.task.name, redelivered=redelivered, waited=stamp.waited(self)
+        )
         super().on_accepted(pid, time_accepted)
 
     def on_success(self, failed__retval__runtime: Any, **kwargs: Any) -> Any:

@@ -20,6 +20,7 @@ from celery.utils.imports import symbol_by_name
 from celery.utils.log import get_logger
 from celery.worker import state
 
+from umbel_worker import held
 from umbel_worker.status import Status
 
 BEAT_SECONDS = 5.0
@@ -192,7 +193,7 @@ class Draining(Consumer):
         for bucket in self.task_buckets.values():
             if bucket is not None:  # a limited task is in no set of Celery's
                 yield from (request for request, _ in bucket.contents)
-        for entry in self._scheduled():
+        for entry in held.scheduled_entries(self):
             self.timer.cancel(entry)
             yield entry.args[0]
 
@@ -204,14 +205,6 @@ class Draining(Consumer):
             return not recall(request)
         # With a result to come it is in a child process, or on its way there, and runs to its end.
         return request._apply_result is not None
-
-    def _scheduled(self) -> "Iterator[Any]":
-        """Timer entries of tasks with an ETA or a countdown; Celery has a set of them from 5.7."""
-        starts = ("apply_eta_task", "_limit_post_eta")
-        for item in list(self.timer.queue):
-            function = item.entry.fun
-            if getattr(function, "__self__", None) is self and function.__name__ in starts:
-                yield item.entry
 
     def _finish_reading(self) -> None:
         """Hand back the message that Redis may just be giving to our last blocking read.

@@ -1,10 +1,10 @@
-"""Answer the kubelet's probes over HTTP, without starting a second Celery.
+"""Answer the kubelet's probes and Prometheus' scrapes over HTTP, without starting a second Celery.
 
-The server is one operating system thread on plain sockets: gevent and eventlet replace the
+The server is a few operating system threads on plain sockets: gevent and eventlet replace the
 standard library's, and a green probe would wait behind the very task that it should not judge.
-Clients are served one after the other and have `CLIENT_SECONDS` each; it says only whether the
-worker is well, so it asks for no password. A port that cannot be bound is logged once; the worker
-goes on without probes.
+Each thread serves one client after the other, for at most `CLIENT_SECONDS`; so a slow scrape keeps
+no probe waiting. No password: what is told here names tasks, and nothing of what they work on. A
+port that cannot be bound, or an answer that fails, is logged once; the worker goes on without.
 """
 
 import _socket  # what neither gevent nor eventlet replaces
@@ -12,11 +12,13 @@ import logging
 import os
 from importlib import import_module
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from kombu.utils.compat import detect_environment
 
-from umbel_worker.contract import LIVE_PATH, PORT, READY_PATH
+from umbel_worker.contract import LIVE_PATH, METRICS_PATH, PORT, READY_PATH
+from umbel_worker.exposition import CONTENT_TYPE
+from umbel_worker.metrics import Metrics
 from umbel_worker.status import Status, Verdict, live, ready
 
 ADDRESS_ENV = "UMBEL_WORKER_HEALTH_ADDRESS"
@@ -29,31 +31,62 @@ longest wait is a few retries of a result store that is away."""
 
 CLIENT_SECONDS = 2.0
 
+THREADS = 3
+"""Two for clients that are slow, one for the kubelet."""
+
 log = logging.getLogger(__name__)
 
 
-def answer(path: str, status: Status, now: float) -> "tuple[int, str]":
-    """The HTTP status and the body for a GET of this path."""
-    if path == READY_PATH:
-        return _coded(ready(status))
-    if path == LIVE_PATH:
-        return _coded(live(status, now, STALL_SECONDS))
-    return 404, f"only {LIVE_PATH} and {READY_PATH} are served here"
+class Answer(NamedTuple):
+    """What a client gets."""
+
+    code: int
+    text: str
+    content_type: str = "text/plain; charset=utf-8"
 
 
-def _coded(verdict: Verdict) -> "tuple[int, str]":
-    return (200 if verdict.ok else 503), verdict.why
+class Server:
+    """What is served, and whether that failed before."""
+
+    def __init__(self, status: Status, metrics: Metrics) -> None:
+        self._status, self._metrics = status, metrics
+        self._told = False
+
+    def answer(self, path: str, now: float) -> Answer:
+        """The answer to a GET of this path; never raises."""
+        try:
+            return self._answer(path, now)
+        except Exception:  # the worker is well, whatever is wrong here
+            if not self._told:
+                self._told = True
+                log.exception("umbel: no answer to %s; told once", path)
+            return Answer(500, "this failed; see the worker's log")
+
+    def _answer(self, path: str, now: float) -> Answer:
+        if path == READY_PATH:
+            return _coded(ready(self._status))
+        if path == LIVE_PATH:
+            return _coded(live(self._status, now, STALL_SECONDS))
+        if path == METRICS_PATH:
+            return Answer(200, self._metrics.text(), CONTENT_TYPE)
+        return Answer(404, f"only {LIVE_PATH}, {READY_PATH} and {METRICS_PATH} are served here")
 
 
-def start(status: Status) -> None:
-    """Serve the probes from now on; never raises for a port that is taken."""
+def _coded(verdict: Verdict) -> Answer:
+    return Answer(200 if verdict.ok else 503, verdict.why)
+
+
+def start(status: Status, metrics: Metrics) -> None:
+    """Serve from now on; never raises."""
     host, port = address(os.environ.get(ADDRESS_ENV, ""))
     try:
         listener = _listen(host, port)
     except OSError as error:
-        log.error("umbel: no probes: cannot listen on %s:%s: %s", host, port, error)
+        log.error("umbel: no probes and no metrics: cannot listen on %s:%s: %s", host, port, error)
         return
-    _original("_thread", "start_new_thread")(_serve, (listener, status))
+    start_thread, server = _original("_thread", "start_new_thread"), Server(status, metrics)
+    for _ in range(THREADS):
+        start_thread(_serve, (listener, server))
 
 
 def address(text: str) -> "tuple[str, int]":
@@ -91,7 +124,7 @@ def _original(module: str, name: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def _serve(listener: _socket.socket, status: Status) -> None:
+def _serve(listener: _socket.socket, server: Server) -> None:
     """Answer one client after the other, for as long as the process lives."""
     while True:
         try:
@@ -100,18 +133,22 @@ def _serve(listener: _socket.socket, status: Status) -> None:
         except OSError:  # out of descriptors, or a client that left before it was met
             continue
         try:
-            _reply(client, status)
-        except OSError:  # too slow, or gone: the kubelet asks again
+            _reply(client, server)
+        except OSError:  # too slow, or gone: who asked asks again
             pass
         finally:
             client.close()
 
 
-def _reply(client: _socket.socket, status: Status) -> None:
+def _reply(client: _socket.socket, server: Server) -> None:
     client.settimeout(CLIENT_SECONDS)
     request = client.recv(4096)
     line = request.split(b"\r\n", 1)[0].decode("ascii", "replace").split(" ")
-    code, text = answer(line[1] if len(line) > 1 else "", status, monotonic())
-    body = f"{text}\n".encode()
-    head = f"HTTP/1.1 {code} \r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
-    client.sendall(f"{head}Connection: close\r\n\r\n".encode() + body)
+    path = line[1].split("?", 1)[0] if len(line) > 1 else ""
+    answer = server.answer(path, monotonic())
+    body = answer.text.encode() if answer.text.endswith("\n") else f"{answer.text}\n".encode()
+    head = (
+        f"HTTP/1.1 {answer.code} \r\nContent-Type: {answer.content_type}\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    client.sendall(head.encode() + body)

@@ -25,13 +25,16 @@ RUNTIME_PATH = "/opt/umbel"
 """Where the worker's image keeps what the init container copies to MOUNT_PATH."""
 
 PORT = 9540
-"""HTTP port of the pod with the probes."""
+"""HTTP port of the pod with the probes and the metrics."""
 
 LIVE_PATH = "/healthz"
 """200 unless the worker's loop stands still without a reason."""
 
 READY_PATH = "/readyz"
 """200 while the worker consumes from its queues."""
+
+METRICS_PATH = "/metrics"
+"""The worker's metrics in Prometheus' text format."""
 
 
 @dataclass(frozen=True)

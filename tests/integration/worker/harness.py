@@ -106,15 +106,13 @@ class Worker:
     """One Celery worker process with its children."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path, port: int) -> None:
-        self._process, self._log, self._port = process, log, port
+        self._process, self._log, self.port = process, log, port
         self._told = 0.0
 
     def probe(self, path: str) -> int:
         """HTTP status of a probe; 0 while nothing listens."""
         try:
-            with urllib.request.urlopen(
-                f"http://127.0.0.1:{self._port}{path}", timeout=3
-            ) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=3) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             with error:

@@ -19,6 +19,8 @@ class Requested:
     def __init__(self, *, redelivered: bool = False) -> None:
         self.task = SimpleNamespace(name="reports.yearly")
         self.delivery_info = {"redelivered": redelivered}
+        self.message = SimpleNamespace(headers={}, properties={})
+        self.eta = None
 
     def on_accepted(self, pid: int, time_accepted: float) -> None: ...
 
@@ -139,8 +141,8 @@ def test_threads_lose_no_count():
 
 def test_a_snapshot_does_not_change_any_more():
     counters = Counters()
-    counters.waited("t", 4000)
+    counters.began("t", redelivered=False, waited=4000)
     before = counters.snapshot()["t"]
-    counters.waited("t", 1)
+    counters.began("t", redelivered=False, waited=1)
     counters.count("t", "poisoned")
     assert (before.wait.counts[-1], before.wait.total, before.poisoned) == (1, 4000, 0)
