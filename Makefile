@@ -25,7 +25,7 @@ check: no-shadow venv ## Lint, types, import contracts, unit, property and simul
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	PYTHONPATH=operator:worker_image .venv/bin/lint-imports
-	.venv/bin/pytest -q tests/unit tests/property tests/simulation
+	.venv/bin/pytest -q -n 2 tests/unit tests/property tests/simulation
 
 .PHONY: e2e
 e2e: venv cluster-up images ## End-to-end tests on the cluster
@@ -65,7 +65,7 @@ venv:
 services: venv
 	@hack/tools brokers
 	@hack/tools celery
-	.venv/bin/pytest -m 'not e2e' tests/contract tests/integration
+	.venv/bin/pytest -n 3 --dist loadfile -m 'not e2e' tests/contract tests/integration
 
 # Python's own `operator` would be hidden by a package of that name.
 .PHONY: no-shadow

@@ -182,18 +182,24 @@ async def test_5000_held_messages_of_10_kb_are_known_after_three_reads_and_cheap
 
 async def test_large_bodies_do_not_hold_redis_up(server: RedisServer):
     _hold(server, 30, 3_000_000)
-    with redis.Redis(port=server.port) as client:
-        client.config_set("slowlog-log-slower-than", 100_000)
-        client.slowlog_reset()
-        reader = redis_reader(server.url())
-        known = 0
-        for _ in range(30):
-            known = reading(await reader.read(["emails"])).queues["emails"].unacknowledged or 0
-            if known == 30:
-                break
-        assert known == 30
-        assert client.slowlog_get() == [], "no command took 0.1 s"
+    reader = redis_reader(server.url())
+    known, costs = 0, []
+    for _ in range(30):
+        before = _worked_seconds(server)
+        known = reading(await reader.read(["emails"])).queues["emails"].unacknowledged or 0
+        costs.append(_worked_seconds(server) - before)
+        if known == 30:
+            break
     await reader.close()
+    assert known == 30
+    assert max(costs) < 0.1
+
+
+def _worked_seconds(server: RedisServer) -> float:
+    """Of the one thread that serves everybody; its slow log also counts what others compute."""
+    with redis.Redis(port=server.port) as client:
+        times = client.info("cpu")
+    return float(times["used_cpu_user_main_thread"] + times["used_cpu_sys_main_thread"])
 
 
 async def test_too_many_held_messages_are_counted_but_not_told_apart(
