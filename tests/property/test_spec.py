@@ -81,6 +81,7 @@ FULL_SPEC: dict[str, Any] = {
             "separator": ":",
             "crashSafe": False,
         },
+        "rabbitmq": {"policies": "None", "consumerTimeoutSeconds": 7200},
     },
     "resultBackend": {"urlSecretRef": {"name": "shop-results", "key": "url"}},
     "pools": [
@@ -352,6 +353,7 @@ def check_scaling(pool: Pool) -> None:
         ("pools.scaling.scaleDown.stabilizationSeconds", bounds.STABILIZATION_SECONDS),
         ("pools.scaling.scaleDown.maxStep", bounds.MAX_STEP),
         ("broker.visibilityTimeoutSeconds", bounds.VISIBILITY_TIMEOUT),
+        ("broker.rabbitmq.consumerTimeoutSeconds", bounds.CONSUMER_TIMEOUT),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

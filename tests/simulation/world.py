@@ -55,6 +55,8 @@ class World:
         self.done = 0
         self.stopped_busy: list[str] = []
         """Pods that were told to stop while a task ran in them."""
+        self.broker_url = BROKER_URL
+        """Of the Secret; a test that writes another one says so here."""
         self.unseen: list[tuple[str, Any, bool]] = []
         """What the watches will tell once the API is back."""
         self.cluster.watchers.append(self._watch)
@@ -118,7 +120,7 @@ class World:
 
     @property
     def broker(self) -> FakeBroker:
-        return self.brokers.broker(BROKER_URL)
+        return self.brokers.broker(self.broker_url)
 
     def size(self, deployment: str) -> int:
         return int(self.cluster.object("Deployment", deployment)["spec"]["replicas"])

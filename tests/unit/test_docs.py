@@ -18,8 +18,9 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"```.*?```", re.DOTALL)
 YAML_BLOCK = re.compile(r"```yaml\n(.*?)```", re.DOTALL)
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
-DOTTED = re.compile(r"`((?:umbel|umbel_worker)(?:\.(?!dev\b|boot\b)\w+)+)`")
-"""Not the API group `umbel.dev`, nor `umbel_worker.boot`, whose import takes over a worker."""
+DOTTED = re.compile(r"`((?:umbel|umbel_worker)(?:\.(?!dev\b|boot\b|dead\b)\w+)+)`")
+"""Not the API group `umbel.dev`, the queues `umbel.dead.*`, nor `umbel_worker.boot`, whose import
+takes over a worker."""
 PLACEHOLDER = re.compile(r"\b(TODO|TBD|FIXME|XXX|to be (filled|measured|written))\b", re.IGNORECASE)
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Final
 
 from umbel.brokers.rabbitmq import RabbitMQReader
+from umbel.brokers.rabbitmq_http import ManagementAPI
+from umbel.brokers.rabbitmq_steward import RabbitMQSteward
 from umbel.brokers.redis import RedisReader
 from umbel.brokers.redis_holdings import RedisHoldings
 from umbel.brokers.url import BrokerURL, Kind, parse_broker_url, parse_management_url
@@ -14,6 +16,9 @@ from umbel.spec.model import RedisLayout
 
 DEFAULT_TIMEOUT_SECONDS: Final = 1.5
 """Of one read: below the tick of 2 s, so that a hung broker is known as such within two ticks."""
+
+STEWARD_TIMEOUT_SECONDS: Final = 10.0
+"""Of one request: nothing waits for it."""
 
 
 class KombuBrokers:
@@ -34,6 +39,15 @@ class KombuBrokers:
             return RedisReader(broker, layout, self._monotonic, self._timeout)
         management = parse_management_url(management_url, broker)
         return RabbitMQReader(broker, management, self._monotonic, self._timeout)
+
+    def steward(self, url: str, management_url: str | None) -> RabbitMQSteward | None:
+        """As `Brokers.steward`."""
+        broker = parse_broker_url(url)
+        if broker.kind is Kind.REDIS:
+            return None
+        api = ManagementAPI(parse_management_url(management_url, broker), broker.vhost)
+        place = f"{broker.address}/{broker.vhost}"
+        return RabbitMQSteward(api, place, STEWARD_TIMEOUT_SECONDS)
 
     def identity(self, url: str, management_url: str | None, layout: RedisLayout) -> str:
         """As `Brokers.identity`."""

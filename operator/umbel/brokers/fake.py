@@ -15,6 +15,7 @@ from umbel.autoscaling.snapshot import (
     WorkerView,
 )
 from umbel.brokers import failures
+from umbel.brokers.fake_rabbitmq import FakeSteward, FakeVirtualHost
 from umbel.brokers.redis_contract import Incarnation
 from umbel.brokers.url import Kind, parse_broker_url
 from umbel.brokers.worker_events import MEMORY_SECONDS
@@ -45,6 +46,8 @@ class FakeBroker:
     """What crash-safe workers hold, by incarnation."""
     reads: list[tuple[str, ...]] = field(default_factory=list)
     """The queues of every read, in order: one read a tick is part of the circle's contract."""
+    vhost: FakeVirtualHost = field(default_factory=FakeVirtualHost)
+    """Its queues as policies see them, where it is a RabbitMQ."""
     open_readers: int = 0
     open_listeners: int = 0
     open_holdings: int = 0
@@ -165,6 +168,13 @@ class FakeBrokers:
     def reader(self, url: str, management_url: str | None, layout: RedisLayout) -> FakeReader:  # noqa: ARG002 - the Protocol's
         """As `Brokers.reader`."""
         return FakeReader(self.broker(url))
+
+    def steward(self, url: str, management_url: str | None) -> FakeSteward | None:  # noqa: ARG002 - the Protocol's
+        """As `Brokers.steward`."""
+        broker = parse_broker_url(url)
+        if broker.kind is Kind.REDIS:
+            return None
+        return FakeSteward(self.broker(url).vhost, f"{broker.address}/{broker.vhost}")
 
     def identity(self, url: str, management_url: str | None, layout: RedisLayout) -> str:
         """As `Brokers.identity`."""

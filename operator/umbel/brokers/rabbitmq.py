@@ -17,7 +17,8 @@ import amqp
 from umbel.autoscaling.snapshot import BrokerFailure, BrokerReading, BrokerResult, QueueCounts
 from umbel.brokers import failures
 from umbel.brokers.rabbitmq_amqp import AmqpSession
-from umbel.brokers.rabbitmq_management import Listing, Management, ManagementFailure
+from umbel.brokers.rabbitmq_http import ManagementAPI, ManagementFailure
+from umbel.brokers.rabbitmq_management import Listing, Management
 from umbel.brokers.rabbitmq_sightings import Sightings
 from umbel.brokers.url import BrokerURL, ManagementURL
 
@@ -42,7 +43,7 @@ class RabbitMQReader:
         self._url = url
         self._monotonic = monotonic
         self._timeout = timeout_seconds
-        self._management = Management(management_url, url.vhost)
+        self._management = Management(ManagementAPI(management_url, url.vhost))
         self._management_silent_until = float("-inf")
         self._limitation: BrokerFailure | None = None
         self._session: AmqpSession | None = None

@@ -5,33 +5,19 @@ asks the queues themselves (measured on 3.10: milliseconds old, where the statis
 RabbitMQ walks over all queues of the virtual host for it, about 50 ms for a thousand.
 """
 
-import json
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote, urlencode
 
-import aiohttp
-from yarl import URL
-
-from umbel.brokers import failures
+from umbel.brokers.rabbitmq_http import ManagementAPI
 from umbel.brokers.rabbitmq_sightings import Sample
-from umbel.brokers.url import ManagementURL
 
 _PAGE: Final = 500
 """What RabbitMQ gives at most in one page."""
 
 _PATTERN_LENGTH: Final = 2_000
 """Longer than this, names do not go into the URL and all queues are listed."""
-
-
-class ManagementFailure(Exception):  # noqa: N818 - named after BrokerFailure, which it becomes
-    """The API gave no counts; the sentence says why and what to do, without a password."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        self.reason = reason
-        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +29,10 @@ class Listing:
 
 
 class Management:
-    """One HTTP API and one virtual host; holds at most two connections."""
+    """The counts of one virtual host."""
 
-    def __init__(self, url: ManagementURL, vhost: str) -> None:
-        self._url = url
-        self._path = f"{url.root}/api/queues/{quote(vhost, safe='')}"
-        self._session: aiohttp.ClientSession | None = None
+    def __init__(self, api: ManagementAPI) -> None:
+        self._api = api
 
     async def list_queues(self, names: Collection[str], timeout_seconds: float) -> Listing:
         """Counts of the queues with these names that exist.
@@ -56,78 +40,44 @@ class Management:
         Raises:
             ManagementFailure: no counts.
         """
-        try:
-            return await self._list(_name_filter(names), timeout_seconds)
-        except TimeoutError as error:
-            why = f"did not answer within {timeout_seconds:g} s; check that the operator reaches it"
-            raise self._failure(failures.TIMEOUT, why) from error
-        except aiohttp.ClientError as error:
-            why = (
-                "cannot be reached; enable RabbitMQ's management plugin, or set "
-                "managementURLSecretRef to where it is"
-            )
-            raise self._failure(failures.UNREACHABLE, why) from error
-        except (KeyError, TypeError, ValueError) as error:
-            why = "answers with something else than RabbitMQ's queues; check its URL"
-            raise self._failure(failures.REFUSED, why) from error
+        columns = "name,messages_ready,messages_unacknowledged"
+        items = await list_queues(self._api, names, columns, timeout_seconds)
+        return Listing(samples={str(item["name"]): _sample(item) for item in items})
 
     async def close(self) -> None:
         """End the connections."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        await self._api.close()
 
-    async def _list(self, name_filter: dict[str, str], timeout_seconds: float) -> Listing:
-        samples: dict[str, Sample | None] = {}
-        page, pages = 1, 1
-        while page <= pages:
-            answer = await self._get(name_filter | {"page": str(page)}, timeout_seconds)
-            samples |= _samples(answer["items"])
+
+async def list_queues(
+    api: ManagementAPI, names: Collection[str], columns: str, timeout_seconds: float
+) -> list[dict[str, Any]]:
+    """What the API says of the queues with these names that exist, and perhaps of others.
+
+    Raises:
+        ManagementFailure: nothing, or nothing of use.
+    """
+    fixed = _name_filter(names) | {
+        "page_size": str(_PAGE),
+        "disable_stats": "true",
+        "enable_queue_totals": "true",
+        "columns": columns,
+    }
+    items: list[dict[str, Any]] = []
+    page, pages = 1, 1
+    while page <= pages:
+        query = fixed | {"page": str(page)}
+        answer = await api.get(api.of_vhost("queues"), query, timeout_seconds)
+        try:
+            items += _named(answer["items"])
             page, pages = page + 1, int(answer["page_count"])
-        return Listing(samples=samples)
+        except (KeyError, TypeError, ValueError) as error:
+            raise api.unexpected() from error
+    return items
 
-    async def _get(self, query: dict[str, str], timeout_seconds: float) -> dict[str, Any]:
-        fixed = {
-            "page_size": str(_PAGE),
-            "disable_stats": "true",
-            "enable_queue_totals": "true",
-            "columns": "name,messages_ready,messages_unacknowledged",
-        }
-        # Already encoded: the virtual host `/` must stay %2F.
-        url = URL(f"{self._path}?{urlencode(fixed | query, quote_via=quote)}", encoded=True)
-        limit = aiohttp.ClientTimeout(total=timeout_seconds)
-        async with self._open().get(url, timeout=limit, allow_redirects=False) as response:
-            self._check(response.status)
-            answer = json.loads(await response.read())
-            if not isinstance(answer, dict):
-                message = "not an object"
-                raise TypeError(message)
-            return answer
 
-    def _check(self, status: int) -> None:
-        if status in (401, 403):
-            why = (
-                f"does not accept user {self._url.username!r} (HTTP {status}); give the user "
-                "RabbitMQ's tag `management`, or set managementURLSecretRef"
-            )
-            raise self._failure(failures.AUTHENTICATION_FAILED, why)
-        if status != 200:
-            why = f"answers HTTP {status}; check its URL and the virtual host"
-            raise self._failure(failures.REFUSED, why)
-
-    def _failure(self, reason: str, why: str) -> ManagementFailure:
-        return ManagementFailure(reason, f"RabbitMQ's management API at {self._url.root} {why}")
-
-    def _authorization(self) -> str:
-        return aiohttp.encode_basic_auth(self._url.username, self._url.password)
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                headers={"Authorization": self._authorization()},
-                connector=aiohttp.TCPConnector(limit=2, ssl=self._url.verify_tls),
-            )
-        return self._session
+def _named(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [item | {"name": str(item["name"])} for item in items]
 
 
 def _name_filter(names: Collection[str]) -> dict[str, str]:
@@ -135,10 +85,6 @@ def _name_filter(names: Collection[str]) -> dict[str, str]:
     if len(pattern) > _PATTERN_LENGTH:
         return {}
     return {"name": pattern, "use_regex": "true"}
-
-
-def _samples(items: Iterable[dict[str, Any]]) -> dict[str, Sample | None]:
-    return {str(item["name"]): _sample(item) for item in items}
 
 
 def _sample(item: dict[str, Any]) -> Sample | None:

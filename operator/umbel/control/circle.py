@@ -21,6 +21,7 @@ from umbel.control.ports import Brokers, Clock, Cluster
 from umbel.control.reading import Heard, Readings, Source
 from umbel.control.rescuer import NOTHING_RESCUED, Rescue, Rescuer
 from umbel.control.shepherd import Shepherd
+from umbel.control.stewardship import Stewardship
 from umbel.control.turn import Memory, Turn
 from umbel.settings import Settings
 from umbel.spec.faults import InvalidSpec
@@ -73,6 +74,7 @@ class Circle:
         self._credentials = Credentials(world.cluster)
         self._readings = Readings(world.brokers)
         self._rescuer = Rescuer(world.cluster, self._readings)
+        self._stewardship = Stewardship(world.brokers)
         self._shepherd = Shepherd(world.cluster, world.clock, self.cache, settings, metrics)
         self._known: dict[Key, _Known] = {}
         self._listed_at: float | None = None
@@ -96,6 +98,7 @@ class Circle:
                 await self._turn_safely()
                 await self._rest()
         finally:
+            await self._stewardship.close()
             await self._readings.close()
 
     async def _turn_safely(self) -> None:
@@ -132,6 +135,7 @@ class Circle:
         sources = await self._sources(queues, now)
         heard = await self._readings.read(_wanted(queues, sources))
         self._drop_refused(queues, sources, heard)
+        self._steward(queues, sources)
         # 3. what dead workers held goes back
         rescued = await self._rescuer.rescue(queues, sources, self.cache.pods)
         # 4. decide, apply and report each TaskQueue
@@ -181,6 +185,23 @@ class Circle:
             return access
         return self._readings.source(access, broker.redis)
 
+    def _steward(
+        self, queues: Sequence[TaskQueue], sources: Mapping[Key, Source | BrokerFailure]
+    ) -> None:
+        """Beside the turn: what brokers that can be named should do with the queues."""
+        wanted: dict[Source, list[TaskQueue]] = {}
+        for queue in queues:
+            source = sources[queue.key]
+            if isinstance(source, Source):
+                wanted.setdefault(source, []).append(queue)
+        alive = self.cache.taskqueues
+        draining = frozenset(
+            (pod.namespace, pod.taskqueue)
+            for pod in self.cache.pods.values()
+            if pod.terminating or (pod.namespace, pod.taskqueue) not in alive
+        )
+        self._stewardship.tend(wanted, alive.keys(), draining, self._world.clock.monotonic())
+
     def _drop_refused(
         self,
         queues: Sequence[TaskQueue],
@@ -209,6 +230,7 @@ class Circle:
                 raw=raw,
                 parsed=known[key].parsed,
                 heard=_heard(sources[key], heard) if key in sources else None,
+                contradictions=self._stewardship.contradictions(key, _source_or_none(sources, key)),
                 pods=pods,
                 children=children.get(raw["metadata"]["uid"], ()),
                 memory=known[key].memory,
@@ -255,6 +277,11 @@ def _wanted(
             names = wanted.setdefault(source, set())
             names.update(name for pool in queue.spec.pools for name in pool.queues)
     return wanted
+
+
+def _source_or_none(sources: Mapping[Key, Source | BrokerFailure], key: Key) -> Source | None:
+    source = sources.get(key)
+    return source if isinstance(source, Source) else None
 
 
 def _heard(source: Source | BrokerFailure, heard: Mapping[Source, Heard]) -> Heard:

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from umbel.autoscaling.snapshot import BrokerFailure, BrokerResult, WorkerView
 from umbel.brokers.redis_contract import Incarnation
+from umbel.resources.rabbitmq_facts import Change, RabbitMQFacts, Refusal
 from umbel.spec.model import RedisLayout
 
 
@@ -70,8 +71,32 @@ class Holdings(Protocol):
         ...
 
 
+class BrokerSteward(Protocol):
+    """What a RabbitMQ does with queues: seen and changed now and then, for all TaskQueues on it."""
+
+    @property
+    def place(self) -> str:
+        """Host, port and virtual host, whatever the account; may be shown."""
+        ...
+
+    async def look(self, queues: Collection[str]) -> RabbitMQFacts | BrokerFailure:
+        """Its version and policies, and those of these queues that exist.
+
+        Never raises for a broker's failure. Bounded in time, but not by a tick.
+        """
+        ...
+
+    async def change(self, changes: Sequence[Change]) -> Sequence[Refusal]:
+        """Do all of this in order; what was refused. A change that is in place already is none."""
+        ...
+
+    async def close(self) -> None:
+        """Release every connection."""
+        ...
+
+
 class Brokers(Protocol):
-    """Makes the readers and listeners."""
+    """Makes the readers, listeners and stewards."""
 
     def identity(self, url: str, management_url: str | None, layout: RedisLayout) -> str:
         """Equal exactly for what one reader can serve; holds no password, only a keyed digest.
@@ -86,6 +111,14 @@ class Brokers(Protocol):
 
         Raises:
             InvalidBrokerURL: the URL cannot be used; the message says how to mend it.
+        """
+        ...
+
+    def steward(self, url: str, management_url: str | None) -> BrokerSteward | None:
+        """A steward of this broker; None where it has no policies (Redis).
+
+        Raises:
+            InvalidBrokerURL: as `reader`.
         """
         ...
 

@@ -67,6 +67,7 @@ class Reporter:
             conditions.broker_reachable(result),
             conditions.scaling_active(paused, failure),
             conditions.workers_healthy([words for pool in pools for words in pool.troubles]),
+            conditions.settings_consistent(turn.contradictions),
             conditions.is_paused(paused),
         ]
         before, now = turn.raw.get("status") or {}, self._clock.now_rfc3339()

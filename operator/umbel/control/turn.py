@@ -39,6 +39,8 @@ class Turn:
     parsed: TaskQueue | InvalidSpec
     heard: Heard | None
     """None where the spec is not valid."""
+    contradictions: Sequence[str] | None
+    """What the broker does against the TaskQueue's word, in sentences; None while not known."""
     pods: Mapping[tuple[str, str, str], Sequence[PodView]]
     """By (namespace, TaskQueue, pool)."""
     children: Sequence[ChildView]

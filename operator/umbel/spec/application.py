@@ -4,7 +4,15 @@ from collections.abc import Sequence
 
 from umbel.spec import bounds, environment, sentences
 from umbel.spec.fields import Section
-from umbel.spec.model import Inject, Json, RedisLayout, Runtime, SecretRef
+from umbel.spec.model import (
+    Inject,
+    Json,
+    Policies,
+    RabbitMQRules,
+    RedisLayout,
+    Runtime,
+    SecretRef,
+)
 from umbel.spec.profiles import DEFAULT_COMMAND, DEFAULT_PRIORITY_STEPS, DEFAULT_SEPARATOR
 
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
@@ -116,6 +124,17 @@ def _priority_steps(section: Section) -> tuple[int, ...]:
     if list(steps) != sorted(set(steps)):
         section.fault("prioritySteps", sentences.PRIORITY_STEPS)
     return steps or DEFAULT_PRIORITY_STEPS
+
+
+def read_rabbitmq_rules(section: Section) -> RabbitMQRules:
+    """`spec.broker.rabbitmq`."""
+    section.only("policies", "consumerTimeoutSeconds")
+    return RabbitMQRules(
+        policies=section.choice("policies", Policies.MANAGED),
+        consumer_timeout_seconds=section.optional_integer(
+            "consumerTimeoutSeconds", bounds.CONSUMER_TIMEOUT
+        ),
+    )
 
 
 def read_runtime(section: Section) -> Runtime:

@@ -34,6 +34,7 @@ SECRET_NAME = Text(
 """Private, because a URL with its password is sometimes put where the Secret's name belongs."""
 SECRET_KEY = Text(max_length=253, pattern="^[-._a-zA-Z0-9]+$", private=True)
 VISIBILITY_TIMEOUT = Whole(minimum=60, maximum=31_536_000)
+CONSUMER_TIMEOUT = Whole(minimum=60, maximum=31_536_000)
 KEY_PREFIX = Text(min_length=0, max_length=128)
 SEPARATOR = Text(max_length=16)
 PRIORITY_STEPS = Whole(minimum=1, maximum=10)

@@ -68,6 +68,15 @@ class Inject(enum.StrEnum):
     """The user's image has it installed."""
 
 
+class Policies(enum.StrEnum):
+    """Who sets policies for the pools' queues on RabbitMQ."""
+
+    MANAGED = "Managed"
+    """umbel, where its user may, for exactly these queues, beneath every policy of others."""
+    NONE = "None"
+    """Nobody of umbel's; what is missing is told in the condition SettingsConsistent."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretRef:
     """One key of a Secret in the TaskQueue's namespace."""
@@ -89,6 +98,17 @@ class RedisLayout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RabbitMQRules:
+    """What RabbitMQ is to do with the pools' queues."""
+
+    policies: Policies
+    consumer_timeout_seconds: int | None
+    """How long a consumer may hold a message: what umbel's policy sets, and where no policy can,
+    what the user says to have set in `rabbitmq.conf`. None: umbel chooses, and takes RabbitMQ's own
+    default for what cannot be seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Broker:
     """The application's broker."""
 
@@ -101,6 +121,7 @@ class Broker:
     crash_safe: bool
     """Redis only: workers take messages such that a crash loses none, renew what they hold, and
     umbel puts back at once what a dead pod held (rule L). RabbitMQ does all that by itself."""
+    rabbitmq: RabbitMQRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

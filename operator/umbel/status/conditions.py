@@ -62,6 +62,23 @@ def workers_healthy(troubles: Sequence[str]) -> Condition:
     return _is("WorkersHealthy", True, "PodsRunning", "no pod is stuck")
 
 
+def settings_consistent(contradictions: Sequence[str] | None) -> Condition:
+    """Whether everybody does as the TaskQueue says.
+
+    Args:
+        contradictions: what does not, each a sentence with its cure; None while that is not known.
+    """
+    if contradictions is None:
+        message = "it is not known yet whether the broker does as the TaskQueue says"
+        return Condition(
+            type="SettingsConsistent", status="Unknown", reason="NotYetKnown", message=message
+        )
+    if contradictions:
+        message = "\n".join(contradictions)
+        return _is("SettingsConsistent", False, "Contradicted", message)
+    return _is("SettingsConsistent", True, "InForce", "nothing contradicts the TaskQueue")
+
+
 def is_paused(paused: Paused) -> Condition:
     """Whether the user told umbel to keep its hands off."""
     if paused is Paused.NONE:
@@ -87,7 +104,7 @@ def invalid(error: InvalidSpec) -> list[Condition]:
     """All conditions of a TaskQueue that cannot be parsed: what runs goes on as it was."""
     faults = "\n".join(str(fault) for fault in error.faults)
     unknown = "the spec is not valid; see the condition Ready"
-    others = ("BrokerReachable", "ScalingActive", "WorkersHealthy", "Paused")
+    others = ("BrokerReachable", "ScalingActive", "WorkersHealthy", "SettingsConsistent", "Paused")
     return [
         _is("Ready", False, "InvalidSpec", faults[:MESSAGE_LIMIT]),
         *(

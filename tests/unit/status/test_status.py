@@ -60,6 +60,15 @@ def a_status(
         pytest.param(conditions.ready(None, None), ("True", "Reconciled"), id="ready"),
         pytest.param(conditions.ready(None, FAILURE), ("False", "Timeout"), id="no broker"),
         pytest.param(
+            conditions.settings_consistent(["a sentence"]),
+            ("False", "Contradicted"),
+            id="contradicted",
+        ),
+        pytest.param(conditions.settings_consistent([]), ("True", "InForce"), id="in force"),
+        pytest.param(
+            conditions.settings_consistent(None), ("Unknown", "NotYetKnown"), id="not known yet"
+        ),
+        pytest.param(
             conditions.ready(("NameTaken", "x"), FAILURE),
             ("False", "NameTaken"),
             id="what the user must mend comes first",
@@ -85,6 +94,7 @@ def test_invalid_names_every_condition_that_valid_ones_have():
         conditions.broker_reachable(READING),
         conditions.scaling_active(Paused.NONE, None),
         conditions.workers_healthy([]),
+        conditions.settings_consistent([]),
         conditions.is_paused(Paused.NONE),
     ]
     invalid = conditions.invalid(InvalidSpec([Fault("spec", "is wrong")]))
