@@ -1,15 +1,19 @@
-"""The command `umbel`: parses arguments, reads the settings, runs the operator."""
+"""The command `umbel`: parses arguments, reads the settings, and hands over to the command.
+
+The operator is imported only where it is to run: `umbel check` answers in a moment.
+"""
 
 import argparse
 import asyncio
+import os
 import sys
 
 from umbel import __version__
-from umbel.cli.run import configure_logging, run
-from umbel.cluster.errors import ClusterError
-from umbel.settings import InvalidSettings, from_environment
+from umbel.cli import check
+from umbel.resources.pod import RuntimeImage
+from umbel.settings import InvalidSettings, Settings, from_environment
 
-EPILOG = """\
+RUN = """\
 environment:
   UMBEL_TICK_SECONDS                how often every broker is read (default 2)
   UMBEL_RUNTIME_IMAGE               image that carries umbel_worker into the users' pods
@@ -26,18 +30,71 @@ def parser() -> argparse.ArgumentParser:
     command = argparse.ArgumentParser(
         prog="umbel",
         description="Kubernetes operator for Celery.",
-        epilog=EPILOG,
+        epilog="Each command explains itself: umbel COMMAND --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("--version", action="version", version=f"umbel {__version__}")
     commands = command.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("run", help="run the operator until it is told to stop")
+    running = commands.add_parser(
+        "run",
+        help="run the operator until it is told to stop",
+        epilog=RUN,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    running.set_defaults(act=lambda _: _run())
+    checking = commands.add_parser(
+        "check",
+        help="say what is wrong with the TaskQueues of a file, without a cluster",
+        description="Checks every TaskQueue of the files by the rules of the CRD and the operator.",
+        epilog="exit status: 0 all are good, 1 at least one is not, 2 a file cannot be used",
+    )
+    checking.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    checking.set_defaults(act=lambda given: check.check(given.file, given.namespace, given.output))
+    rendering = commands.add_parser(
+        "render",
+        help="print the objects that the operator would create",
+        description="Prints the objects of every TaskQueue of the files, without owner references.",
+        epilog="exit status: as of umbel check",
+    )
+    rendering.add_argument("-o", "--output", choices=("yaml", "json"), default="yaml")
+    rendering.add_argument(
+        "--runtime-image",
+        default=os.environ.get("UMBEL_RUNTIME_IMAGE") or Settings().runtime_image,
+        metavar="IMAGE",
+        help="carries umbel_worker; $UMBEL_RUNTIME_IMAGE (default %(default)s)",
+    )
+    rendering.set_defaults(act=_render)
+    for command_of_files in (checking, rendering):
+        command_of_files.add_argument("file", nargs="+", metavar="FILE", help="YAML; - reads stdin")
+        command_of_files.add_argument(
+            "-n", "--namespace", default="default", help="of objects that name none (default)"
+        )
     return command
 
 
-def main() -> int:
-    """Entry point; 0 after a clean stop, 1 where it cannot run, 2 for a wrong command line."""
-    parser().parse_args()
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code, which `umbel COMMAND --help` explains."""
+    given = parser().parse_args(arguments)
+    try:
+        code: int = given.act(given)
+    except BrokenPipeError:  # whoever reads has enough; Python must not try to write the rest
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
+
+
+def _render(given: argparse.Namespace) -> int:
+    runtime = RuntimeImage(
+        image=given.runtime_image, pull_policy=Settings().runtime_image_pull_policy
+    )
+    return check.render(given.file, given.namespace, runtime, given.output)
+
+
+def _run() -> int:
+    """0 after a clean stop, 1 where the operator cannot run."""
+    from umbel.cli.run import configure_logging, run
+    from umbel.cluster.errors import ClusterError
+
     try:
         settings = from_environment()
     except InvalidSettings as error:

@@ -15,8 +15,7 @@ from umbel.cluster.errors import ClusterError, Conflict, NotFound
 from umbel.cluster.objects import ChildView, Raw, child_view, fingerprint
 from umbel.control.cache import Cache
 from umbel.control.ports import Cluster
-from umbel.resources.deployment import deployment
-from umbel.resources.disruption_budget import disruption_budget
+from umbel.resources.children import children_of
 from umbel.resources.pod import RuntimeImage
 from umbel.spec.model import Pool, ScalingMode, TaskQueue
 
@@ -104,13 +103,13 @@ class Children:
         self._bodies[queue.key] = (version, wanted)
         return wanted
 
-    def _children(self, queue: TaskQueue, pool: Pool) -> tuple[_Wanted, ...]:
+    def _children(self, queue: TaskQueue, pool: Pool) -> list[_Wanted]:
         external = pool.scaling.mode is ScalingMode.EXTERNAL
         first_size = pool.scaling.min_replicas if external else 0
-        return (
-            _wanted(deployment(queue, pool, self._runtime), first_size),
-            _wanted(disruption_budget(queue, pool), None),
-        )
+        return [
+            _wanted(body, first_size if body["kind"] == "Deployment" else None)
+            for body in children_of(queue, pool, self._runtime)
+        ]
 
     async def _ensure(self, queue: TaskQueue, wanted: _Wanted) -> None:
         key = wanted.key
