@@ -25,6 +25,7 @@ check: no-shadow venv ## Lint, types, import contracts, unit, property and simul
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	PYTHONPATH=operator:worker_image .venv/bin/lint-imports
+	.venv/bin/vermin -t=3.9- --no-tips --violations --quiet worker_image/umbel_worker
 	.venv/bin/pytest -q -n 2 tests/unit tests/property tests/simulation
 
 .PHONY: e2e

@@ -9,6 +9,7 @@ are those of registered tasks, never a producer's `shadow`, so there are as many
 has.
 """
 
+import logging
 import threading
 from bisect import bisect_left
 from time import monotonic
@@ -20,6 +21,8 @@ from celery.exceptions import Ignore, Reject, Retry, Terminated
 from celery.worker import state, strategy
 
 from umbel_worker import stamp
+
+log = logging.getLogger(__name__)
 
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
           1800, 3600)  # fmt: skip
@@ -137,6 +140,7 @@ class Counters:
     def __init__(self) -> None:
         self._tasks: dict[str, TaskCounts] = {}
         self._lock = threading.RLock()
+        self._told = False
 
     def count(self, task: str, event: str) -> None:
         """Add one to a counter of EVENTS."""
@@ -167,6 +171,12 @@ class Counters:
             counts = self._tasks[task] = TaskCounts()
         return counts
 
+    def failed(self, error: Exception) -> None:
+        """Tell of a task that could not be counted, the first time."""
+        if not self._told:
+            self._told = True
+            log.error("umbel: a task was not counted; told once", exc_info=error)
+
     def peek(self) -> "dict[str, TaskCounts]":
         """The counters themselves, without waiting for anybody: they go on changing.
 
@@ -189,11 +199,7 @@ class Counted(Request):
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         """Called when the pool begins it; another process' monotonic clock is the same here."""
-        self.umbel_began = time_accepted
-        redelivered = bool(self.delivery_info.get("redelivered"))
-        self.umbel_counters.began(
-            self.task.name, redelivered=redelivered, waited=stamp.waited(self)
-        )
+        self._began(time_accepted)
         super().on_accepted(pid, time_accepted)
 
     def on_success(self, failed__retval__runtime: Any, **kwargs: Any) -> Any:
@@ -223,10 +229,23 @@ class Counted(Request):
         self._ended("interrupted")
         super().terminate(*args, **kwargs)
 
+    def _began(self, at: float) -> None:
+        self.umbel_began = at
+        try:
+            redelivered = bool(self.delivery_info.get("redelivered"))
+            waited = stamp.waited(self)
+            self.umbel_counters.began(self.task.name, redelivered=redelivered, waited=waited)
+        except Exception as error:  # noqa: BLE001 - what is not counted must run all the same
+            self.umbel_counters.failed(error)
+
     def _ended(self, event: str) -> None:
         began, self.umbel_began = self.umbel_began, None
-        if began is not None:
+        if began is None:
+            return
+        try:
             self.umbel_counters.ended(self.task.name, event, monotonic() - began)
+        except Exception as error:  # noqa: BLE001
+            self.umbel_counters.failed(error)
 
 
 def outcome(error: object) -> str:

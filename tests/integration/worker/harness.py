@@ -134,6 +134,10 @@ class Worker:
     def log(self) -> str:
         return self._log.read_text(errors="replace")[-3000:]
 
+    def told(self, words: str) -> int:
+        """How often its log has these words."""
+        return self._log.read_text(errors="replace").count(words)
+
     def term(self) -> None:
         self._told = clock()
         self._process.send_signal(signal.SIGTERM)
@@ -193,8 +197,13 @@ class Scene:
         raw_config: str | None = None,
         port: int | None = None,
         celery: str | None = None,
+        python: str | None = None,
+        runtime: Path = RUNTIME,
     ) -> Worker:
-        """Start one as the operator does, on the Celery version asked for (`versions.py`)."""
+        """Start one as the operator does, on the Celery version asked for (`versions.py`).
+
+        `python` is an interpreter of one's own instead, `runtime` where `umbel_worker` is.
+        """
         port = port or free_port()
         home = self.events.home
         says = {"acks_late": not config.acks_late,
@@ -202,7 +211,7 @@ class Scene:
                 "time_limit": 66, "soft_time_limit": 60}  # fmt: skip
         environment = {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": f"{HERE / 'apps'}:{RUNTIME}",
+            "PYTHONPATH": f"{HERE / 'apps'}:{runtime}",
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONWARNINGS": "ignore",
             "CELERY_BROKER_URL": self.url,
@@ -211,8 +220,9 @@ class Scene:
             "TEST_HOME": str(home),
             "TEST_SAYS": json.dumps(says),
         }
-        command = [python_of(celery), "-m", "celery", "-A", app, "worker", "-I", BOOT_MODULE,
-                   "-Q", self.queue, "-c", str(concurrency), "-P", pool, "-O", "fair",
+        command = [python or python_of(celery), "-m", "celery", "-A", app, "worker",
+                   "-I", BOOT_MODULE, "-Q", self.queue, "-c", str(concurrency), "-P", pool,
+                   "-O", "fair",
                    "--prefetch-multiplier", str(config.prefetch_multiplier), "-n", f"w{port}@%h",
                    "--without-gossip", "--without-mingle", "-l", "INFO"]  # fmt: skip
         log = home / f"worker-{len(self._workers)}.log"
