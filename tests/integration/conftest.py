@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from tests.integration.servers import (
+    RABBITMQ_40,
     RabbitMQServer,
     RedisServer,
+    rabbitmq_40_missing,
     rabbitmq_missing,
     redis_missing,
 )
@@ -50,6 +52,19 @@ def rabbitmq_server(server_directory: Path) -> Iterator[RabbitMQServer]:
     _require(rabbitmq_missing())
     (server_directory / "rabbitmq").mkdir()
     server = RabbitMQServer(server_directory / "rabbitmq")
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_40_server(server_directory: Path) -> Iterator[RabbitMQServer]:
+    """One RabbitMQ 4.0 for the whole run; a machine need not have it, not even in CI."""
+    missing = rabbitmq_40_missing()
+    if missing:
+        pytest.skip(missing)
+    (server_directory / "rabbitmq-4.0").mkdir()
+    server = RabbitMQServer(server_directory / "rabbitmq-4.0", RABBITMQ_40)
     server.start()
     yield server
     server.close()

@@ -21,6 +21,12 @@ from urllib.request import HTTPBasicAuthHandler as BasicAuth
 from urllib.request import HTTPPasswordMgrWithDefaultRealm, build_opener
 
 RABBITMQ_SCRIPT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+RABBITMQ_40 = Path(
+    os.environ.get("UMBEL_CACHE")
+    or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "umbel",
+    "rabbitmq-4.0",
+)
+"""What `hack/rabbitmq-4.0` makes: the root of a newer Debian with its RabbitMQ."""
 REDIS_START_SECONDS = 10
 RABBITMQ_START_SECONDS = 60
 
@@ -144,8 +150,10 @@ class RabbitMQServer(_Server):
     user = "guest"
     password = "guest"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, root: Path | None = None) -> None:
+        """A server of the machine's own package, or of the system below `root`."""
         super().__init__(directory)
+        self._root = root
         self.amqp_port = free_port()
         self.management_port = free_port()
         self._epmd_port = free_port()
@@ -167,8 +175,19 @@ class RabbitMQServer(_Server):
         """Start on the same ports with the same data as before; wait for AMQP and the HTTP API."""
         self._write_configuration()
         self._start_epmd()
-        self._spawn([str(RABBITMQ_SCRIPT)], self._environment())
+        self._spawn(self._command(), self._environment())
         self._wait_ready(self._answers, RABBITMQ_START_SECONDS)
+
+    def _command(self) -> list[str]:
+        """Of another system: in a mount namespace of its own, which shows it our directory."""
+        if self._root is None:
+            return [str(RABBITMQ_SCRIPT)]
+        script = (
+            'mount -t proc proc "$0/proc"; mount -t tmpfs tmpfs "$0/tmp"; mkdir -p "$0$1"; '
+            'mount --bind "$1" "$0$1"; exec chroot "$0" "$2"'
+        )
+        inside = [str(self._root), str(self.directory), str(RABBITMQ_SCRIPT)]
+        return ["unshare", "--mount", "sh", "-euc", script, *inside]
 
     def _write_configuration(self) -> None:
         (self.directory / "plugins").write_text("[rabbitmq_management].\n")
@@ -277,6 +296,15 @@ def redis_missing() -> str | None:
     if shutil.which("redis-server"):
         return None
     return "redis-server is not installed (apt-get install redis-server)"
+
+
+def rabbitmq_40_missing() -> str | None:
+    """Why no RabbitMQ 4.0 can be started here; None when one can."""
+    if os.geteuid() != 0:
+        return "a RabbitMQ 4.0 needs root, for a mount namespace"
+    if RABBITMQ_40.exists() and shutil.which("epmd"):
+        return None
+    return "there is no RabbitMQ 4.0 (hack/rabbitmq-4.0 makes one)"
 
 
 def rabbitmq_missing() -> str | None:

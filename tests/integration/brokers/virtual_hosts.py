@@ -14,7 +14,7 @@ from umbel.brokers.rabbitmq_http import ManagementAPI
 from umbel.brokers.rabbitmq_steward import RabbitMQSteward
 from umbel.brokers.url import ManagementURL, parse_broker_url, parse_management_url
 
-TIMEOUT_SECONDS = 5.0
+TIMEOUT_SECONDS = 3.0
 GUEST = "Basic Z3Vlc3Q6Z3Vlc3Q="
 
 
