@@ -93,6 +93,8 @@ FULL_SPEC: dict[str, Any] = {
             "executionPool": "Prefork",
             "acksLate": True,
             "rejectOnWorkerLost": True,
+            "maxRedeliveries": 5,
+            "acksOnTimeout": False,
             "prefetchMultiplier": 1,
             "fair": True,
             "timeLimits": {"softSeconds": 3000, "hardSeconds": 3300},
@@ -169,6 +171,8 @@ PLAUSIBLE = {
     "acksLate": st.booleans(),
     "crashSafe": st.booleans(),
     "rejectOnWorkerLost": st.booleans(),
+    "maxRedeliveries": st.integers(-1, 3),
+    "acksOnTimeout": st.booleans(),
 }
 """Fields that the rules are about, and values that some rule may or may not take."""
 

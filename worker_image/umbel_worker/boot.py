@@ -11,8 +11,19 @@ from typing import Any
 
 from celery import signals
 
-from umbel_worker import counters, deadline, drain, health, settings, stamp, threads
+from umbel_worker import (
+    counters,
+    deadline,
+    drain,
+    health,
+    poison,
+    publishing,
+    settings,
+    stamp,
+    threads,
+)
 from umbel_worker.contract import WorkerConfig
+from umbel_worker.handback import Handback
 from umbel_worker.metrics import Metrics
 from umbel_worker.status import Status
 
@@ -37,10 +48,16 @@ def on_worker_init(sender: Any = None, **_: Any) -> None:
     try:
         settings.enforce(sender, CONFIG)
         threads.install(sender)
-        drain.install(sender, STATUS)
         counters.install(COUNTERS)
+        publishing.confirm(sender.app)
+        publishing.keep_what_cannot_be_retried()
+        give = Handback(sender.app)
+        bound = poison.bound(CONFIG, give, COUNTERS)
+        if bound is not None:
+            poison.install(sender.app, bound)
+        drain.install(sender, STATUS, give, bound)
         if CONFIG.acks_late and CONFIG.give_back_after is not None:
-            deadline.install(sender, CONFIG.give_back_after)
+            deadline.install(sender, CONFIG.give_back_after, bound)
     except Exception as error:  # Celery would log it and run with the wrong settings
         message = f"umbel: this worker does not start: its settings cannot be enforced: {error!r}"
         raise SystemExit(message) from error

@@ -49,6 +49,10 @@ class WorkerConfig:
     """The pool's name."""
     acks_late: bool
     reject_on_worker_lost: bool
+    max_redeliveries: Optional[int]
+    """How often a task comes back that its process did not survive; None: none does (early)."""
+    acks_on_timeout: bool
+    """False: a late task over its hard limit goes back, counted against `max_redeliveries`."""
     prefetch_multiplier: int
     """0 is unlimited."""
     soft_time_limit: Optional[int]

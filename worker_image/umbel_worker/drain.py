@@ -12,7 +12,7 @@ thread; a full green pool begins one more task before it stops.
 import os
 import time
 from queue import Empty
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from celery import signals
 from celery.bootsteps import RUN
@@ -20,7 +20,10 @@ from celery.utils.imports import symbol_by_name
 from celery.utils.log import get_logger
 from celery.worker import state
 
-from umbel_worker import held
+from umbel_worker import handback, held, poison
+from umbel_worker.handback import Handback
+from umbel_worker.limiter import OneTimer
+from umbel_worker.poison import Bound
 from umbel_worker.status import Status
 
 BEAT_SECONDS = 5.0
@@ -37,8 +40,11 @@ if TYPE_CHECKING:
     class Consumer:
         """What is used of `celery.worker.consumer.Consumer`."""
 
+        app: Any
         connection: Any
         connection_errors: "tuple[type[BaseException], ...]"
+        event_dispatcher: Any
+        hostname: str
         controller: Any
         hub: Any
         pool: Any
@@ -69,16 +75,24 @@ else:
     Consumer = object
 
 
-def install(worker: Any, status: Status) -> None:
+def install(worker: Any, status: Status, give: Handback, bound: "Optional[Bound]") -> None:
     """Mix `Draining` into whatever consumer class this worker uses.
 
     Args:
         worker: Celery's WorkController, at its `worker_init`.
         status: What the probes read; kept up to date from now on.
+        give: How copies are handed back.
+        bound: For late pools: how often a task may come back.
     """
     used = symbol_by_name(worker.consumer_cls)
-    members = {"umbel_status": status, "umbel_alarm": _alarm(), "__doc__": used.__doc__}
-    worker.consumer_cls = type(f"Draining{used.__name__}", (Draining, used), members)
+    members = {
+        "umbel_status": status,
+        "umbel_alarm": _alarm(),
+        "umbel_handback": give,
+        "umbel_bound": bound,
+        "__doc__": used.__doc__,
+    }
+    worker.consumer_cls = type(f"Draining{used.__name__}", (Draining, OneTimer, used), members)
 
 
 def _alarm() -> int:
@@ -102,6 +116,8 @@ class Draining(Consumer):
 
     umbel_status: Status
     umbel_alarm: int
+    umbel_handback: Handback
+    umbel_bound: "Optional[Bound]"
 
     def on_ready(self) -> None:
         """Called whenever the loop begins on a new connection."""
@@ -110,6 +126,7 @@ class Draining(Consumer):
         if self.hub and self.pool.uses_semaphore and self.umbel_status.last_beat is None:
             self.timer.call_repeatedly(BEAT_SECONDS, self._beat)
         self._beat()
+        self.umbel_handback.learn(self.task_consumer)
         self.umbel_status.consuming = True
         super().on_ready()
 
@@ -123,11 +140,38 @@ class Draining(Consumer):
 
         def on_message(message: Any) -> None:
             if self.umbel_status.draining:
-                message.reject_log_error(log, self.connection_errors, requeue=True)
-            else:
+                self._give_back(message)
+            elif self.umbel_bound is None or not self._recounted(message, self.umbel_bound):
                 handle(message)
 
         return on_message
+
+    def _recounted(self, message: Any, bound: Bound) -> bool:
+        self.umbel_handback.learn(self.task_consumer)
+        return poison.recount(message, bound, self._request)
+
+    def _request(self, message: Any) -> Any:
+        task = self.app.tasks.get(message.headers.get("task"))
+        if task is None or "id" not in message.headers:
+            return None
+        return symbol_by_name(task.Request)(
+            message,
+            on_ack=message.ack_log_error,
+            on_reject=message.reject_log_error,
+            hostname=self.hostname,
+            eventer=self.event_dispatcher,
+            app=self.app,
+            task=task,
+            connection_errors=self.connection_errors,
+        )
+
+    def _give_back(self, message: Any) -> None:
+        """Into its queue, as if it had never been taken."""
+        copied = self.umbel_bound is not None or handback.wears_out(message)
+        if copied and self.umbel_handback.copy(message, handback.count(message)):
+            message.ack_log_error(log, self.connection_errors)
+        else:
+            message.reject_log_error(log, self.connection_errors, requeue=True)
 
     def perform_pending_operations(self) -> None:
         """Called before each read of a pool without an event loop, which waits 2 s for messages."""
@@ -141,6 +185,8 @@ class Draining(Consumer):
         Before Celery 5.5 a green pool's acknowledgements stayed undone, and the tasks ran again.
         """
         self.perform_pending_operations()
+        if self.umbel_bound is not None:
+            poison.give_back(self.umbel_bound.interrupted, self.umbel_bound)
         super().shutdown()
 
     def on_close(self) -> None:
@@ -169,7 +215,7 @@ class Draining(Consumer):
             time.sleep(0)  # lets the tasks begin that the pool has accepted
         returned = 0
         for request in set(self._waiting()):
-            request.message.reject_log_error(log, self.connection_errors, requeue=True)
+            self._give_back(request.message)
             request.acknowledged = True
             returned += 1
         log.warning(
@@ -180,6 +226,7 @@ class Draining(Consumer):
         self._finish_reading()
 
     def _cancel(self) -> None:
+        self.umbel_handback.learn(self.task_consumer)
         try:
             self.task_consumer.cancel()
         except self.connection_errors as error:  # then the broker takes everything back by itself

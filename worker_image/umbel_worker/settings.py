@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NAMES = ("namespace", "taskqueue", "pool")
-FLAGS = ("acks_late", "reject_on_worker_lost", "crash_safe")
+FLAGS = ("acks_late", "reject_on_worker_lost", "acks_on_timeout", "crash_safe")
+FROM_ZERO = ("prefetch_multiplier", "max_redeliveries", "give_back_after")
 
 
 class SettingsError(Exception):
@@ -61,7 +62,7 @@ def _faults(name: str, config: WorkerConfig) -> "list[str]":
         return []
     if name == "task_queue":
         return [] if isinstance(value, str) else [f"{name} must be a text"]
-    least = 0 if name in ("prefetch_multiplier", "give_back_after") else 1
+    least = 0 if name in FROM_ZERO else 1
     if isinstance(value, int) and not isinstance(value, bool) and value >= least:
         return []
     return [f"{name} must be a whole number, at least {least}"]
@@ -85,6 +86,7 @@ def enforce(worker: Any, config: WorkerConfig) -> None:
     for task in app.tasks.values():
         task.acks_late = config.acks_late
         task.reject_on_worker_lost = config.reject_on_worker_lost
+        task.acks_on_timeout = config.acks_on_timeout
     worker.prefetch_multiplier = config.prefetch_multiplier
     # Without the lock, prefetched tasks queue up inside the pool, where none can be handed back.
     worker.pool_putlocks = True
@@ -98,6 +100,7 @@ def configuration(config: WorkerConfig) -> "dict[str, Any]":
     return {
         "task_acks_late": config.acks_late,
         "task_reject_on_worker_lost": config.reject_on_worker_lost,
+        "task_acks_on_timeout": config.acks_on_timeout,
         "worker_prefetch_multiplier": config.prefetch_multiplier,
         "worker_disable_prefetch": False,
         # A soft shutdown sleeps through the seconds that are left before the kill.

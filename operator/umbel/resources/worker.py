@@ -65,6 +65,8 @@ def worker_config(queue: TaskQueue, pool: Pool) -> WorkerConfig:
         pool=pool.name,
         acks_late=pool.acks_late,
         reject_on_worker_lost=pool.reject_on_worker_lost,
+        max_redeliveries=pool.max_redeliveries,
+        acks_on_timeout=pool.acks_on_timeout,
         prefetch_multiplier=pool.prefetch_multiplier,
         soft_time_limit=limits.soft_seconds if limits else None,
         hard_time_limit=limits.hard_seconds if limits else None,

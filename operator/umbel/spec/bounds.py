@@ -49,6 +49,7 @@ DEPLOYMENT_NAME_LENGTH = 63
 QUEUES = Whole(minimum=1, maximum=32)
 QUEUE = Text(max_length=200, pattern=r"^[^\x00-\x20,\x7f]+$", sentence=sentences.QUEUE_NAME)
 CONCURRENCY = Whole(minimum=1, maximum=1000)
+MAX_REDELIVERIES = Whole(minimum=0, maximum=1000)
 PREFETCH_MULTIPLIER = Whole(minimum=0, maximum=1000)
 SOFT_SECONDS = Whole(minimum=1, maximum=2_592_000)
 HARD_SECONDS = Whole(minimum=2, maximum=2_592_000)

@@ -11,6 +11,7 @@ from umbel.spec import sentences
 from umbel.spec.bounds import DEPLOYMENT_NAME_LENGTH
 from umbel.spec.fields import Faults
 from umbel.spec.model import ExecutionPool, Pool, Profile, TaskQueueSpec
+from umbel.spec.profiles import NO_TIME_LIMITS
 
 PoolRule: TypeAlias = Callable[[Pool], tuple[str, str, str] | None]
 """(field at fault, field it is compared with, sentence) or None; fields relative to the pool."""
@@ -55,6 +56,24 @@ def _late_long_prefetch(pool: Pool) -> tuple[str, str, str] | None:
 def _reject_needs_late(pool: Pool) -> tuple[str, str, str] | None:
     if pool.reject_on_worker_lost and not pool.acks_late:
         return "rejectOnWorkerLost", "acksLate", sentences.REJECT_NEEDS_LATE
+    return None
+
+
+def _redeliveries_need_late(pool: Pool) -> tuple[str, str, str] | None:
+    if pool.max_redeliveries is not None and not pool.acks_late:
+        return "maxRedeliveries", "acksLate", sentences.REDELIVERIES_NEED_LATE
+    return None
+
+
+def _timeout_needs_late(pool: Pool) -> tuple[str, str, str] | None:
+    if not pool.acks_on_timeout and not pool.acks_late:
+        return "acksOnTimeout", "acksLate", sentences.TIMEOUT_NEEDS_LATE
+    return None
+
+
+def _timeout_needs_limits(pool: Pool) -> tuple[str, str, str] | None:
+    if not pool.acks_on_timeout and pool.execution_pool in NO_TIME_LIMITS:
+        return "acksOnTimeout", "executionPool", sentences.TIMEOUT_NEEDS_LIMITS
     return None
 
 
@@ -108,6 +127,9 @@ def _fallback_within_max(pool: Pool) -> tuple[str, str, str] | None:
 _POOL_RULES: tuple[PoolRule, ...] = (
     _late_long_prefetch,
     _reject_needs_late,
+    _redeliveries_need_late,
+    _timeout_needs_late,
+    _timeout_needs_limits,
     _solo_one_slot,
     _children_by_tasks,
     _children_by_memory,

@@ -180,6 +180,12 @@ class Pool:
     execution_pool: ExecutionPool
     acks_late: bool
     reject_on_worker_lost: bool
+    max_redeliveries: int | None
+    """How often a task comes back that its process did not survive; None where none does: early
+    acknowledgement."""
+    acks_on_timeout: bool
+    """Whether a task over its hard limit is done with (True), or goes back and counts as one that
+    its process did not survive (False)."""
     prefetch_multiplier: int
     """0 is unlimited, as in Celery."""
     fair: bool

@@ -16,6 +16,7 @@ from umbel.spec.model import (
 )
 from umbel.spec.pod_template import read_pod_template
 from umbel.spec.profiles import (
+    DEFAULT_MAX_REDELIVERIES,
     DEFAULT_MAX_REPLICAS,
     DEFAULT_MAX_UNAVAILABLE,
     DEFAULT_SCALE_DOWN_STABILIZATION_SECONDS,
@@ -32,8 +33,9 @@ def read_pool(section: Section) -> Pool:
     """One element of `spec.pools`; its faults go to the section's collector."""
     section.only(
         "name", "profile", "queues", "concurrency", "executionPool", "acksLate",
-        "rejectOnWorkerLost", "prefetchMultiplier", "fair", "timeLimits", "maxTasksPerChild",
-        "maxMemoryPerChildKiB", "scaling", "terminationGracePeriodSeconds", "resources",
+        "rejectOnWorkerLost", "maxRedeliveries", "acksOnTimeout", "prefetchMultiplier", "fair",
+        "timeLimits", "maxTasksPerChild", "maxMemoryPerChildKiB", "scaling",
+        "terminationGracePeriodSeconds", "resources",
         "podTemplate", "disruptionBudget",
     )  # fmt: skip
     profile = _profile(section)
@@ -54,6 +56,8 @@ def read_pool(section: Section) -> Pool:
         reject_on_worker_lost=section.boolean(
             "rejectOnWorkerLost", default=acks_late and profile is Profile.LONG
         ),
+        max_redeliveries=_max_redeliveries(section, acks_late=acks_late),
+        acks_on_timeout=section.boolean("acksOnTimeout", default=True),
         prefetch_multiplier=section.integer(
             "prefetchMultiplier", bounds.PREFETCH_MULTIPLIER, defaults.prefetch_multiplier
         ),
@@ -81,6 +85,11 @@ def _profile(section: Section) -> Profile:
 
 def _concurrency(defaults: Defaults, execution_pool: ExecutionPool) -> int:
     return 1 if execution_pool is ExecutionPool.SOLO else defaults.concurrency
+
+
+def _max_redeliveries(section: Section, *, acks_late: bool) -> int | None:
+    given = section.optional_integer("maxRedeliveries", bounds.MAX_REDELIVERIES)
+    return DEFAULT_MAX_REDELIVERIES if given is None and acks_late else given
 
 
 def _queues(section: Section) -> tuple[str, ...]:

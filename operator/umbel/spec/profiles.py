@@ -22,6 +22,10 @@ DEFAULT_SCALE_DOWN_STABILIZATION_SECONDS = 60
 """Bridges the usual gap between two batches; a pod takes seconds to start, so holding it longer
 saves little."""
 
+DEFAULT_MAX_REDELIVERIES = 3
+"""Enough for a node that is lost, then another; few enough that a task which kills its process
+costs minutes, not a night."""
+
 DEFAULT_MAX_UNAVAILABLE = "25%"
 
 DEFAULT_COMMAND = ("celery",)

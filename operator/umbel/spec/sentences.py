@@ -55,6 +55,18 @@ REJECT_NEEDS_LATE = (
     "only a message that is not yet acknowledged can go back: set acksLate to true, or remove "
     "rejectOnWorkerLost"
 )
+REDELIVERIES_NEED_LATE = (
+    "only a message that is not yet acknowledged comes back: set acksLate to true, or remove "
+    "maxRedeliveries"
+)
+TIMEOUT_NEEDS_LATE = (
+    "only a message that is not yet acknowledged can go back: set acksLate to true, or remove "
+    "acksOnTimeout"
+)
+TIMEOUT_NEEDS_LIMITS = (
+    "Threads, Eventlet and Solo cannot end a task at its hard limit: remove acksOnTimeout, or "
+    "choose executionPool Prefork"
+)
 SOLO_ONE_SLOT = (
     "Solo runs one task at a time: set concurrency to 1, or choose another executionPool"
 )

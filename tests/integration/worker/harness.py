@@ -14,13 +14,15 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import redis
 from celery import Celery
+from celery.app.control import Control
+from celery.result import AsyncResult
 from kombu import Connection
 from tests.integration.servers import free_port
 from tests.integration.worker.versions import python_of
@@ -38,6 +40,8 @@ LATE = WorkerConfig(
     pool="long",
     acks_late=True,
     reject_on_worker_lost=True,
+    max_redeliveries=3,
+    acks_on_timeout=True,
     prefetch_multiplier=1,
     soft_time_limit=None,
     hard_time_limit=None,
@@ -46,7 +50,13 @@ LATE = WorkerConfig(
     crash_safe=True,
     task_queue=None,
 )
-EARLY = replace(LATE, acks_late=False, reject_on_worker_lost=False, prefetch_multiplier=4)
+EARLY = replace(
+    LATE,
+    acks_late=False,
+    reject_on_worker_lost=False,
+    max_redeliveries=None,
+    prefetch_multiplier=4,
+)
 
 
 def clock() -> float:
@@ -87,7 +97,10 @@ class Events:
 
     def all(self) -> list[dict[str, object]]:
         path = self.home / "events"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        if not path.exists():
+            return []
+        *whole, _ = path.read_text().split("\n")  # the last line may be half written
+        return [json.loads(line) for line in whole]
 
     def of(self, what: str, prefix: str = "") -> list[dict[str, object]]:
         return [e for e in self.all() if e["what"] == what and str(e["key"]).startswith(prefix)]
@@ -199,10 +212,13 @@ class Scene:
         celery: str | None = None,
         python: str | None = None,
         runtime: Path = RUNTIME,
+        stock: bool = False,
+        more: Mapping[str, str] | None = None,
     ) -> Worker:
         """Start one as the operator does, on the Celery version asked for (`versions.py`).
 
-        `python` is an interpreter of one's own instead, `runtime` where `umbel_worker` is.
+        `python` is an interpreter of one's own instead, `runtime` where `umbel_worker` is. Stock
+        Celery gets the same options, and nothing of umbel; `more` joins its environment.
         """
         port = port or free_port()
         home = self.events.home
@@ -219,10 +235,11 @@ class Scene:
             ADDRESS_ENV: f"127.0.0.1:{port}",
             "TEST_HOME": str(home),
             "TEST_SAYS": json.dumps(says),
+            **(more or {}),
         }
-        command = [python or python_of(celery), "-m", "celery", "-A", app, "worker",
-                   "-I", BOOT_MODULE, "-Q", self.queue, "-c", str(concurrency), "-P", pool,
-                   "-O", "fair",
+        included = [] if stock else ["-I", BOOT_MODULE]
+        command = [python or python_of(celery), "-m", "celery", "-A", app, "worker", *included,
+                   "-Q", self.queue, "-c", str(concurrency), "-P", pool, "-O", "fair",
                    "--prefetch-multiplier", str(config.prefetch_multiplier), "-n", f"w{port}@%h",
                    "--without-gossip", "--without-mingle", "-l", "INFO"]  # fmt: skip
         log = home / f"worker-{len(self._workers)}.log"
@@ -238,6 +255,25 @@ class Scene:
             )
         self._workers.append(Worker(process, log, port))
         return self._workers[-1]
+
+    def quorum(self) -> None:
+        """Have the queue made as a quorum queue."""
+        self._producer.conf.task_create_missing_queue_type = "quorum"
+
+    def control(self) -> Control:
+        """Celery's remote control of this scene's workers."""
+        return self._producer.control
+
+    def state(self, task_id: str) -> str:
+        """What the workers' result backend says, where `results` is in their environment."""
+        return str(AsyncResult(task_id, app=self._producer).state)
+
+    def results(self) -> dict[str, str]:
+        """What a worker's environment needs for its results to be seen by `state`."""
+        directory = self.events.home / "results"
+        directory.mkdir(exist_ok=True)
+        self._producer.conf.result_backend = directory.as_uri()
+        return {"CELERY_RESULT_BACKEND": directory.as_uri()}
 
     def running(self) -> int:
         return len(self.events.of("start")) - len(self.events.of("end"))
@@ -271,6 +307,13 @@ class RedisScene(Scene):
 
     def held(self) -> int:
         return int(self.client.hlen("unacked"))
+
+    def recover(self) -> None:
+        """Put back what workers that are dead still held."""
+        with Connection(self.url) as connection:
+            channel = connection.default_channel
+            for tag in self.client.zrange("unacked_index", 0, -1):
+                channel.qos.restore_by_tag(tag.decode())
 
     def unacknowledged(self, worker: Worker) -> int:
         held = self.held()

@@ -363,6 +363,31 @@ WRONG_SPECS = [
         words=("not yet acknowledged", "set acksLate to true"),
     ),
     WrongSpec(
+        id="a bound on repeats where nothing is repeated",
+        patch={f"{SHORT}.maxRedeliveries": 3},
+        path="spec.pools[short].maxRedeliveries",
+        words=("not yet acknowledged", "set acksLate to true"),
+    ),
+    WrongSpec(
+        id="a negative bound on repeats",
+        patch={f"{LONG}.maxRedeliveries": -1},
+        path="spec.pools[long].maxRedeliveries",
+        words=("from 0 to 1000",),
+        server_words=("maxRedeliveries", "greater than or equal to 0"),
+    ),
+    WrongSpec(
+        id="handing back at the hard limit what is acknowledged already",
+        patch={f"{SHORT}.acksOnTimeout": False},
+        path="spec.pools[short].acksOnTimeout",
+        words=("not yet acknowledged", "set acksLate to true"),
+    ),
+    WrongSpec(
+        id="handing back at a limit that nobody enforces",
+        patch={f"{LONG}.acksOnTimeout": False, f"{LONG}.executionPool": "Threads"},
+        path="spec.pools[long].acksOnTimeout",
+        words=("cannot end a task", "choose executionPool Prefork"),
+    ),
+    WrongSpec(
         id="a grace period that loses early tasks",
         patch={f"{SHORT}.terminationGracePeriodSeconds": 45},
         path="spec.pools[short].terminationGracePeriodSeconds",

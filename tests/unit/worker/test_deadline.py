@@ -17,7 +17,7 @@ handler = logging.StreamHandler()
 logging.basicConfig(handlers=[handler], level=logging.WARNING)
 signal.signal(signal.SIGQUIT, lambda *_: (handler.acquire(), time.sleep(60)))
 pool = SimpleNamespace(uses_semaphore=True)
-deadline.install(SimpleNamespace(pool=pool, consumer=None), 0)
+deadline.install(SimpleNamespace(pool=pool, consumer=None), 0, None)
 signals.worker_shutting_down.send(sender=None)
 time.sleep(60)
 """

@@ -1,0 +1,83 @@
+"""Celery's own per-worker rate limits at the rate that was asked for.
+
+Celery starts one timer for every message that waits for a token, and each starts itself again until
+the bucket is empty. Its event loop runs ten timers and then sleeps for a second, so a limit of 10/s
+gave 1.8 to 6.4 tasks a second. Here one timer serves a bucket, whatever waits in it.
+"""
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+
+    class Consumer:
+        """What is used of `celery.worker.consumer.Consumer`."""
+
+        task_buckets: Any
+        timer: Any
+
+        def _limit_move_to_pool(self, request: Any) -> None:
+            """Let a task run."""
+
+        def on_close(self) -> None:
+            """Forget what was received: the connection ends."""
+
+        def reset_rate_limits(self) -> None:
+            """Make a bucket for each task that has a limit."""
+
+else:
+    Consumer = object
+
+_LOCK = threading.RLock()
+"""Pools without an event loop have their timers in a thread."""
+
+
+class OneTimer(Consumer):
+    """A consumer with one timer for each rate-limited task."""
+
+    def _schedule_bucket_request(self, bucket: Any) -> None:
+        """Run what there are tokens for, and come again when the next one is due."""
+        with _LOCK:
+            _forget_timer(self.timer, bucket)
+            while bucket.contents:
+                request, tokens = bucket.contents[0]
+                if not bucket.can_consume(tokens):
+                    bucket.umbel_timer = self.timer.call_after(
+                        bucket.expected_time(tokens), self._schedule_bucket_request, (bucket,)
+                    )
+                    return
+                bucket.contents.popleft()
+                self._limit_move_to_pool(request)
+
+    def on_close(self) -> None:
+        """Called when the connection ends; the timers of some versions end with it."""
+        super().on_close()
+        for bucket in list(self.task_buckets.values()):
+            _forget_timer(self.timer, bucket)
+
+    def reset_rate_limits(self) -> None:
+        """Called when a limit was changed from outside: what waits goes by the new one."""
+        before = {name: bucket for name, bucket in self.task_buckets.items() if bucket is not None}
+        super().reset_rate_limits()
+        for name, old in before.items():
+            with _LOCK:
+                _forget_timer(self.timer, old)
+                waiting = list(old.contents)
+                old.clear_pending()
+            self._take_over(self.task_buckets[name], waiting)
+
+    def _take_over(self, bucket: Any, waiting: "list[tuple[Any, int]]") -> None:
+        for request, tokens in waiting:
+            if bucket is None:
+                self._limit_move_to_pool(request)
+            else:
+                bucket.add((request, tokens))
+        if bucket is not None:
+            self._schedule_bucket_request(bucket)
+
+
+def _forget_timer(timer: Any, bucket: Any) -> None:
+    entry = getattr(bucket, "umbel_timer", None)
+    if entry is not None:
+        bucket.umbel_timer = None
+        timer.cancel(entry)
