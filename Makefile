@@ -17,7 +17,7 @@ demo: venv cluster-up images ## Show the main job, from nothing to a summary (fr
 	@$(in_cluster) $(python) -m hack.demo
 
 .PHONY: test
-test: check services e2e ## Everything: check, contract and integration tests with real brokers, end to end
+test: check services matrix e2e ## Everything: check, contract and integration tests with real brokers, end to end
 
 .PHONY: check
 check: no-shadow venv ## Lint, types, import contracts, unit, property and simulation tests (under a minute)
@@ -27,6 +27,12 @@ check: no-shadow venv ## Lint, types, import contracts, unit, property and simul
 	PYTHONPATH=operator:worker_image .venv/bin/lint-imports
 	.venv/bin/vermin -t=3.9- --no-tips --violations --quiet worker_image/umbel_worker
 	.venv/bin/pytest -q -n 2 tests/unit tests/property tests/simulation
+
+.PHONY: matrix
+matrix: venv ## Settings win: every supported Celery, application style, pool and broker
+	@hack/tools brokers
+	@hack/tools celery
+	.venv/bin/pytest -q -m matrix tests/integration/worker
 
 .PHONY: e2e
 e2e: venv cluster-up images ## End-to-end tests on the cluster
@@ -66,7 +72,7 @@ venv:
 services: venv
 	@hack/tools brokers
 	@hack/tools celery
-	.venv/bin/pytest -n 3 --dist loadfile -m 'not e2e' tests/contract tests/integration
+	.venv/bin/pytest -n 3 --dist loadfile -m 'not e2e and not matrix' tests/contract tests/integration
 
 # Python's own `operator` would be hidden by a package of that name.
 .PHONY: no-shadow

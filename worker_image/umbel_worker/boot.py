@@ -16,6 +16,7 @@ from umbel_worker import (
     deadline,
     drain,
     health,
+    keeping,
     poison,
     publishing,
     settings,
@@ -55,6 +56,7 @@ def on_worker_init(sender: Any = None, **_: Any) -> None:
         bound = poison.bound(CONFIG, give, COUNTERS)
         if bound is not None:
             poison.install(sender.app, bound)
+        keeping.install(sender, CONFIG, bound)
         drain.install(sender, STATUS, give, bound)
         if CONFIG.acks_late and CONFIG.give_back_after is not None:
             deadline.install(sender, CONFIG.give_back_after, bound)

@@ -89,7 +89,7 @@ def bound(config: WorkerConfig, give: Handback, counters: Counters) -> "Optional
 
 
 def install(app: Any, bound: Bound) -> None:
-    """Bound the repeats of every late task.
+    """Bound the repeats of every late task, once.
 
     Args:
         app: Celery's application, finalized.
@@ -98,6 +98,8 @@ def install(app: Any, bound: Bound) -> None:
     made: dict[Any, Any] = {}
     for task in app.tasks.values():
         used = symbol_by_name(task.Request)
+        if issubclass(used, Bounded):
+            continue
         if used not in made:
             members = {"umbel_bound": bound, "__doc__": used.__doc__}
             made[used] = type(f"Bounded{used.__name__}", (Bounded, used), members)

@@ -19,7 +19,7 @@ from celery import signals
 from umbel_worker.contract import CONFIG_ENV, WorkerConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 NAMES = ("namespace", "taskqueue", "pool")
 FLAGS = ("acks_late", "reject_on_worker_lost", "acks_on_timeout", "crash_safe")
@@ -75,24 +75,34 @@ def enforce(worker: Any, config: WorkerConfig) -> None:
         worker: Celery's WorkController, at its `worker_init`.
         config: What the TaskQueue says.
     """
-    app = worker.app
-    app.conf.update(configuration(config))
-    # Read by kombu's Redis transports only; an AMQP connection has no such option.
-    if config.visibility_timeout is not None and worker._conninfo.transport.driver_type == "redis":
-        app.conf.broker_transport_options = transport_options(
-            app.conf.broker_transport_options, config.visibility_timeout
-        )
-    app.finalize()
-    for task in app.tasks.values():
-        task.acks_late = config.acks_late
-        task.reject_on_worker_lost = config.reject_on_worker_lost
-        task.acks_on_timeout = config.acks_on_timeout
+    configure(worker, config)
+    worker.app.finalize()
+    mark(worker.app.tasks.values(), config)
     worker.prefetch_multiplier = config.prefetch_multiplier
     # Without the lock, prefetched tasks queue up inside the pool, where none can be handed back.
     worker.pool_putlocks = True
     # The image's own CELERY_WORKER_AUTOSCALE would replace the concurrency that was asked for.
     worker.options.pop("autoscale", None)
     _limit_requests(config)
+
+
+def configure(worker: Any, config: WorkerConfig) -> None:
+    """Change what `app.conf` says; it may have been written anew since the last time."""
+    conf = worker.app.conf
+    conf.update(configuration(config))
+    # Read by kombu's Redis transports only; an AMQP connection has no such option.
+    if config.visibility_timeout is not None and worker._conninfo.transport.driver_type == "redis":
+        conf.broker_transport_options = transport_options(
+            conf.broker_transport_options, config.visibility_timeout
+        )
+
+
+def mark(tasks: "Iterable[Any]", config: WorkerConfig) -> None:
+    """Change what the tasks say, however they were declared."""
+    for task in tasks:
+        task.acks_late = config.acks_late
+        task.reject_on_worker_lost = config.reject_on_worker_lost
+        task.acks_on_timeout = config.acks_on_timeout
 
 
 def configuration(config: WorkerConfig) -> "dict[str, Any]":

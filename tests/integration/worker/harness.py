@@ -69,6 +69,7 @@ def until(
     want: Callable[[T], object],
     seconds: float = 20,
     hold: float = 0,
+    every: float = 0.02,
 ) -> T:
     """Poll until what is read is as wanted, and for `hold` seconds remains so.
 
@@ -83,7 +84,7 @@ def until(
             since = since or clock()
             if clock() - since >= hold:
                 return seen
-        time.sleep(0.02)
+        time.sleep(every)
         seen = read()
     message = f"{what}: not so within {seconds} s; last seen: {seen}"
     raise AssertionError(message)
@@ -94,13 +95,19 @@ class Events:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self._read: list[dict[str, object]] = []
+        self._offset = 0
 
     def all(self) -> list[dict[str, object]]:
         path = self.home / "events"
-        if not path.exists():
-            return []
-        *whole, _ = path.read_text().split("\n")  # the last line may be half written
-        return [json.loads(line) for line in whole]
+        if path.exists():
+            with path.open("rb") as events:
+                events.seek(self._offset)
+                text = events.read()
+            whole = text[: text.rfind(b"\n") + 1]
+            self._offset += len(whole)
+            self._read += [json.loads(line) for line in whole.splitlines()]
+        return self._read
 
     def of(self, what: str, prefix: str = "") -> list[dict[str, object]]:
         return [e for e in self.all() if e["what"] == what and str(e["key"]).startswith(prefix)]
@@ -330,11 +337,17 @@ class RabbitScene(Scene):
 
     kind = "rabbitmq"
 
+    def __init__(self, url: str, queue: str, home: Path) -> None:
+        super().__init__(url, queue, home)
+        self._connection = Connection(url)
+
     def _declared(self) -> tuple[int, int]:
-        with Connection(self.url) as connection:
-            _, messages, consumers = connection.default_channel.queue_declare(
-                self.queue, passive=True
-            )
+        try:
+            channel = self._connection.default_channel
+            _, messages, consumers = channel.queue_declare(self.queue, passive=True)
+        except self._connection.connection_errors + self._connection.channel_errors:
+            self._connection.collapse()
+            raise
         return messages, consumers
 
     def ready(self) -> int:
@@ -347,6 +360,10 @@ class RabbitScene(Scene):
             "the broker noticed", self._declared, lambda seen: seen[1] == 0, hold=0.2
         )
         return messages - before
+
+    def close(self) -> None:
+        super().close()
+        self._connection.close()
 
 
 Scenes = Callable[[str], Scene]

@@ -1,6 +1,7 @@
 """Settings win (rule S), shown by what brokers hold and tasks live through.
 
-The applications say the opposite in decorators, app.conf, annotations and message headers.
+The application says the opposite in decorators, app.conf, annotations and message headers. Every
+version and style: `test_matrix.py`; here is what need not be repeated for each.
 """
 
 import json
@@ -13,55 +14,10 @@ from tests.integration.worker.harness import EARLY, LATE, RedisScene, Scene, Sce
 
 pytestmark = pytest.mark.integration
 
-SOFT, HARD = 2, 3
-HEADERS = {"time_limit": 77, "soft_time_limit": 70}
-"""What a producer asks for."""
-
-STYLES = ("decorators", "namespaced", "finalized", "shared")
-LIMITS = {"soft_time_limit": SOFT, "hard_time_limit": HARD}
-
 
 def _settled(scene: Scene, running: int, waiting: int) -> None:
     want = (running, waiting)
     until("(running, waiting)", lambda: (scene.running(), scene.ready()), want.__eq__, hold=0.4)
-
-
-def _limits_held(scene: Scene, slots: int) -> None:
-    """The first tasks meet the soft limit, are killed at the hard one, and others take their
-    place."""
-    times = scene.events.times
-    until("the next tasks start", lambda: times("start"), lambda seen: len(seen) >= 2 * slots)
-    begin, soft, successor = times("start")[0], times("soft")[0], times("start")[slots]
-    assert -0.1 < soft - begin - SOFT < 1.5
-    assert -0.1 < successor - begin - HARD < 2.5
-    assert not scene.events.of("end")
-
-
-@pytest.mark.parametrize("style", STYLES)
-def test_late_and_early_pools_are_as_asked_whatever_the_application_says(
-    style: str, scene_on: Scenes
-) -> None:
-    late = [scene_on("redis"), scene_on("rabbitmq")]
-    early = [scene_on("redis"), scene_on("rabbitmq")]
-    late_workers = [s.worker(replace(LATE, **LIMITS), concurrency=2, app=style) for s in late]
-    early_workers = [s.worker(replace(EARLY, **LIMITS), concurrency=1, app=style) for s in early]
-    for worker in (*late_workers, *early_workers):
-        worker.wait_ready()
-    for scene in (*late, *early):
-        scene.send_many("stubborn", "t", 8, **HEADERS)
-
-    for scene in late:  # two slots, nothing prefetched
-        _settled(scene, running=2, waiting=6)
-    for scene in early:  # one slot, four prefetched
-        _settled(scene, running=1, waiting=3)
-    for scene in late:
-        _limits_held(scene, slots=2)
-    for scene in early:
-        _limits_held(scene, slots=1)
-    for scene, worker in zip(late, late_workers, strict=True):
-        assert scene.unacknowledged(worker) == 2, "what runs is not acknowledged"
-    for scene, worker in zip(early, early_workers, strict=True):
-        assert scene.unacknowledged(worker) == 4, "only what was prefetched is not acknowledged"
 
 
 def test_prefetch_multiplier_zero_takes_everything(scene: Scene) -> None:

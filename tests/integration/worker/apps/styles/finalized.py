@@ -1,13 +1,13 @@
 """Style: an application whose tasks are bound while it is imported."""
 
-from bodies import CONF, SAYS, hold, stubborn
+from bodies import CONF, SAYS
 from celery import Celery
+
+from styles.declaring import declare
 
 app = Celery("shop", broker="redis://nowhere.invalid")
 app.conf.update(CONF)
-
-for body in (hold, stubborn):
-    app.task(body, name=body.__name__, **SAYS)
+declare("plain", app.task)
 
 app.finalize()
-assert app.tasks["hold"].acks_late is SAYS["acks_late"]
+assert app.tasks["plain.hold"].acks_late is SAYS["acks_late"]

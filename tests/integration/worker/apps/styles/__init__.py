@@ -1,0 +1,1 @@
+"""Applications in every style that contradict umbel in all they can; `matrix.py` lists them."""

@@ -1,0 +1,7 @@
+"""What `autodiscover_tasks` finds."""
+
+from celery import shared_task
+
+from styles.declaring import declare
+
+declare("discovered", shared_task)

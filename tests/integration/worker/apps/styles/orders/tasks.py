@@ -1,0 +1,5 @@
+from celery import shared_task
+
+from styles.declaring import declare
+
+declare("plain", shared_task)

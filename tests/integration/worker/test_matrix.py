@@ -1,0 +1,76 @@
+"""Settings win (rule S) on every supported Celery, in every style of application and pool.
+
+All plays (`matrix.py`) run side by side in threads, begun when the first is asked for; each test
+waits for its own. `make matrix` runs all, and alone, for they leave no processor idle; `-k` chooses
+some: `.venv/bin/pytest -m matrix -k "5.3.6 and redis"`.
+"""
+
+import itertools
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from tests.integration.servers import RabbitMQServer, RedisServer
+from tests.integration.worker.harness import RabbitScene, RedisScene, Scene, closing
+from tests.integration.worker.matrix import STYLES, Cell, Play
+from tests.integration.worker.versions import VERSIONS, python_of
+
+pytestmark = [pytest.mark.integration, pytest.mark.matrix, pytest.mark.timeout(900)]
+
+CELLS = [
+    Cell(celery=celery, broker=broker, late=late, style=style)
+    for celery, style, broker, late in itertools.product(
+        VERSIONS, STYLES, ("redis", "rabbitmq"), (True, False)
+    )
+]
+AT_ONCE = 5 * (os.cpu_count() or 2)
+"""Plays: a play mostly waits for a limit."""
+
+
+@pytest.fixture(scope="module")
+def matrix_redis(server_directory: Path, redis_server: RedisServer) -> Iterator[RedisServer]:
+    """A Redis with a database for each play."""
+    (server_directory / "matrix").mkdir()
+    server = RedisServer(server_directory / "matrix", "--databases", str(len(CELLS)))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def plays(
+    request: pytest.FixtureRequest,
+    matrix_redis: RedisServer,
+    rabbitmq_server: RabbitMQServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[dict[Cell, Future[None]]]:
+    home = tmp_path_factory.mktemp("matrix")
+
+    def play(cell: Cell) -> None:
+        number = CELLS.index(cell)
+        queue = f"matrix-{number}"
+        scene: Scene
+        if cell.broker == "redis":
+            scene = RedisScene(matrix_redis.url(number), queue, home / str(cell))
+        else:
+            scene = RabbitScene(rabbitmq_server.url, queue, home / str(cell))
+        with closing([scene]):
+            Play(scene, cell).run()
+
+    chosen = [
+        item.callspec.params["cell"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.module is request.module
+    ]
+    for version in {cell.celery for cell in chosen}:
+        python_of(version)  # here a version that is missing skips or fails the test
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {cell: pool.submit(play, cell) for cell in chosen}
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_settings_win(cell: Cell, plays: dict[Cell, Future[None]]) -> None:
+    plays[cell].result()
