@@ -220,6 +220,13 @@ class RabbitBroker:
             yield channel
             channel.tx_commit()
 
+    def policies(self) -> dict[str, Json]:
+        """Name -> definition, of all."""
+        return {found["name"]: found["definition"] for found in self._ask("GET", "/policies/%2F")}
+
+    def queues(self) -> set[str]:
+        return {found["name"] for found in self._ask("GET", "/queues/%2F")}
+
     def purge(self, *queues: str) -> None:
         for queue in queues:
             self._ask("DELETE", f"/queues/%2F/{queue}/contents")
