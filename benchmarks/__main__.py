@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from benchmarks import spike, throughput
+from benchmarks import nodekill, spike, stops, throughput
 
 
 class Outcome(Protocol):
@@ -23,7 +23,7 @@ class Benchmark:
     headings: tuple[str, ...]
     run: Callable[[str, int], Outcome]
     trials: Mapping[str, int]
-    """By broker, unless --trials says otherwise."""
+    """By broker, unless --trials says otherwise; no others are measured."""
 
 
 BENCHMARKS = {
@@ -32,6 +32,12 @@ BENCHMARKS = {
     ),
     "throughput": Benchmark(
         headings=throughput.HEADINGS, run=throughput.run, trials={"redis": 7, "rabbitmq": 7}
+    ),
+}
+BENCHMARKS |= {
+    "nodekill": Benchmark(headings=nodekill.HEADINGS, run=nodekill.run, trials={"rabbitmq": 10}),
+    "stops": Benchmark(
+        headings=stops.HEADINGS, run=stops.run, trials={"redis": 40, "rabbitmq": 40}
     ),
 }
 BROKERS = ("redis", "rabbitmq")
@@ -61,7 +67,9 @@ def main(arguments: Sequence[str]) -> int:
     for name in names:
         benchmark = BENCHMARKS[name]
         outcomes = [
-            benchmark.run(broker, wanted.trials or benchmark.trials[broker]) for broker in brokers
+            benchmark.run(broker, wanted.trials or benchmark.trials[broker])
+            for broker in brokers
+            if broker in benchmark.trials
         ]
         print(f"\non {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}:")
         print(table([benchmark.headings, *(row for found in outcomes for row in found.rows())]))

@@ -44,7 +44,7 @@ log = get_logger(__name__)
 def count(message: Any) -> int:
     """How often the task came back from a process that did not survive it."""
     value = (message.headers or {}).get(HEADER, 0)
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if type(value) is int and value > 0 else 0
 
 
 def wears_out(message: Any) -> bool:

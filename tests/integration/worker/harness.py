@@ -152,7 +152,10 @@ class Worker:
         return self
 
     def log(self) -> str:
-        return self._log.read_text(errors="replace")[-3000:]
+        return self.whole_log()[-3000:]
+
+    def whole_log(self) -> str:
+        return self._log.read_text(errors="replace")
 
     def told(self, words: str) -> int:
         """How often its log has these words."""
@@ -198,11 +201,11 @@ class Scene:
         self._workers: list[Worker] = []
         self._producer = Celery(broker=url, set_as_current=False)
 
-    def send(self, task: str, *arguments: str, **options: object) -> None:
+    def send(self, task: str, *arguments: object, **options: object) -> None:
         self._producer.send_task(task, arguments, queue=self.queue, **options)
 
     def send_many(
-        self, task: str, prefix: str, count: int, *arguments: str, **options: object
+        self, task: str, prefix: str, count: int, *arguments: object, **options: object
     ) -> None:
         for number in range(count):
             self.send(task, f"{prefix}{number}", *arguments, **options)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import time
 
 from bodies import hold, quick, tell
 from celery import Celery, chain
@@ -10,6 +11,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 app = Celery("shop", broker="redis://nowhere.invalid")
 app.conf.update(
+    task_acks_late="TEST_ACKS_LATE" in os.environ,
     task_create_missing_queue_type=os.environ.get("TEST_QUEUE_TYPE", "classic"),
     task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0.1},
 )
@@ -61,6 +63,22 @@ def march(key: str, steps: int, queue: str) -> None:
     tell("start", key)
     links = [step.si(f"{key}.{n}").set(queue=queue) for n in range(steps)]
     chain(*links).apply_async()
+    tell("end", key)
+
+
+@app.task(name="work")
+def work(key: str, seconds: float) -> None:
+    tell("start", key)
+    time.sleep(seconds)
+    tell("end", key)
+
+
+@app.task(name="elsewhere", bind=True, max_retries=None, default_retry_delay=0)
+def elsewhere(self, key: str, queue: str) -> None:
+    """Retry once, in another queue."""
+    tell("start", key)
+    if self.request.retries == 0:
+        raise self.retry(queue=queue)
     tell("end", key)
 
 
