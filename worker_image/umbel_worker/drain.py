@@ -59,6 +59,9 @@ if TYPE_CHECKING:
             """Make what is called with each message."""
             raise NotImplementedError
 
+        def on_connection_error_after_connected(self, exc: Exception) -> None:
+            """The connection is lost."""
+
         def on_close(self) -> None:
             """Forget what was received: the connection ends."""
 
@@ -260,11 +263,12 @@ class Draining(Consumer):
         process is killed before.
         """
         channel = self.task_consumer.channel
-        read = getattr(channel, "_in_poll", None)
-        if not read:
-            return
         try:
-            if read.can_read(timeout=LAST_READ_SECONDS):
+            finish = getattr(channel, "umbel_finish_reading", None)
+            if finish is not None:
+                finish()
+            read = getattr(channel, "_in_poll", None)
+            if read and read.can_read(timeout=LAST_READ_SECONDS):
                 channel._brpop_read()
         except Empty:
             pass

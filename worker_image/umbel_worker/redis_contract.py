@@ -201,9 +201,15 @@ def recover(incarnation: Incarnation, prefix: str = "") -> "Steps[int]":
 
 
 def put_back(
-    incarnation: Incarnation, records: "Iterable[Record]", prefix: str = ""
+    incarnation: Incarnation, records: "Iterable[Record]", prefix: str = "", mark: bool = True
 ) -> "Steps[int]":
     """Put back these messages of an incarnation, fenced or not, as far as it still holds them.
+
+    Args:
+        incarnation: Whose.
+        records: Which.
+        prefix: The application's own.
+        mark: Whether as redelivered; not where it is known that their tasks have not begun.
 
     Returns:
         How many messages went back by this call.
@@ -217,20 +223,21 @@ def put_back(
         lists = [record.list_key for record in batch]
         arguments: list[str] = []
         for record, value in zip(batch, stored):
-            arguments += [record.tag, record.text, redelivered(value)]
+            arguments += [record.tag, record.text, message_of(value, mark)]
         count = yield ("EVAL", PUT_BACK, 3 + len(batch), *keys, *lists, *arguments)
         done += int(count)
     return done
 
 
-def redelivered(stored: "Union[bytes, str, None]") -> str:
+def message_of(stored: "Union[bytes, str, None]", mark: bool = True) -> str:
     """The message of a value of `unacked`, marked as redelivered; empty where there is none."""
     if not stored:
         return ""
     try:
         message = json.loads(stored)[0]
-        message.setdefault("headers", {})["redelivered"] = True
-        message["properties"]["delivery_info"]["redelivered"] = True
+        if mark:
+            message.setdefault("headers", {})["redelivered"] = True
+            message["properties"]["delivery_info"]["redelivered"] = True
     except (ValueError, TypeError, LookupError, AttributeError):
         return ""  # not kombu's: left to kombu's own sweep
     return json.dumps(message)
