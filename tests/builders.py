@@ -10,6 +10,7 @@ from typing import Any
 from umbel.autoscaling.decide import Decision
 from umbel.autoscaling.reasons import Reason
 from umbel.autoscaling.snapshot import PoolHistory, PoolSnapshot, WorkerView
+from umbel.autoscaling.worker_report import TaskTotals, WorkerReport
 from umbel.brokers.redis_contract import Incarnation
 from umbel.cluster.objects import ChildView, PodView
 from umbel.resources.names import MANAGED_BY, MANAGED_BY_LABEL, POOL_LABEL, TASKQUEUE_LABEL
@@ -185,6 +186,32 @@ def an_incarnation(**fields: Any) -> Incarnation:
 def a_worker(pod: str = "pod-1", *, pool: str = "long", **fields: Any) -> WorkerView:
     """The worker in this pod, idle, heard at 0."""
     return WorkerView(**{"hostname": f"{pool}@{pod}", "active": 0, "seen_at": 0.0} | fields)
+
+
+def a_report(**fields: Any) -> WorkerReport:
+    """An idle worker with one slot, of the pool `long` of the TaskQueue `shop`."""
+    return WorkerReport(
+        **{
+            "namespace": "default",
+            "taskqueue": "shop",
+            "pool": "long",
+            "run": "first",
+            "busy": 0,
+            "slots": 1,
+            "reserved": 0,
+            "limited": 0,
+            "scheduled": 0,
+            "tasks": {},
+            "rest": TaskTotals(),
+            "oldest": None,
+            "draining": False,
+            "digest": "same",
+            "versions": {"celery": "5.7.0"},
+            "unenforced": [],
+            "crash_safe_off": None,
+        }
+        | fields
+    )
 
 
 def heard(*workers: WorkerView) -> dict[str, WorkerView]:

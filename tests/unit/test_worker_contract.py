@@ -5,10 +5,12 @@ import json
 
 import pytest
 
+from umbel.autoscaling import worker_report as operators_report
 from umbel.brokers import redis_contract as operators_redis
 from umbel.resources import worker_contract as operators
 from umbel_worker import contract as workers
 from umbel_worker import redis_contract as workers_redis
+from umbel_worker import worker_report as workers_report
 
 CONFIG = operators.WorkerConfig(
     namespace="default",
@@ -31,6 +33,7 @@ CONFIG = operators.WorkerConfig(
 def test_the_two_copies_are_the_same_byte_for_byte():
     assert inspect.getsource(operators) == inspect.getsource(workers)
     assert inspect.getsource(operators_redis) == inspect.getsource(workers_redis)
+    assert inspect.getsource(operators_report) == inspect.getsource(workers_report)
 
 
 def test_what_one_side_writes_the_other_reads():

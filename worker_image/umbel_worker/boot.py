@@ -16,6 +16,7 @@ from umbel_worker import (
     deadline,
     drain,
     health,
+    heart,
     keeping,
     poison,
     publishing,
@@ -27,6 +28,7 @@ from umbel_worker.contract import WorkerConfig
 from umbel_worker.crashsafe import install as crashsafe
 from umbel_worker.handback import Handback
 from umbel_worker.metrics import Metrics
+from umbel_worker.report import Reporter
 from umbel_worker.status import Status
 
 STATUS = Status()
@@ -60,6 +62,7 @@ def on_worker_init(sender: Any = None, **_: Any) -> None:
         keeping.install(sender, CONFIG, bound)
         drain.install(sender, STATUS, give, bound)
         crashsafe.install(sender, CONFIG, STATUS)
+        heart.install(sender, Reporter(sender, CONFIG, STATUS, COUNTERS))
         if CONFIG.acks_late and CONFIG.give_back_after is not None:
             deadline.install(sender, CONFIG.give_back_after, bound)
     except Exception as error:  # Celery would log it and run with the wrong settings

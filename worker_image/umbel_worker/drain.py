@@ -90,7 +90,7 @@ def install(worker: Any, status: Status, give: Handback, bound: "Optional[Bound]
     used = symbol_by_name(worker.consumer_cls)
     members = {
         "umbel_status": status,
-        "umbel_alarm": _alarm(),
+        "umbel_alarm": _alarm(worker),
         "umbel_handback": give,
         "umbel_bound": bound,
         "__doc__": used.__doc__,
@@ -98,7 +98,7 @@ def install(worker: Any, status: Status, give: Handback, bound: "Optional[Bound]
     worker.consumer_cls = type(f"Draining{used.__name__}", (Draining, OneTimer, used), members)
 
 
-def _alarm() -> int:
+def _alarm(worker: Any) -> int:
     """A descriptor that becomes readable when the worker is told to stop.
 
     A signal alone does not end the event loop's wait, which lasts until its next timer, up to 2 s.
@@ -108,7 +108,8 @@ def _alarm() -> int:
     os.set_blocking(writable, False)
 
     def ring(**_: Any) -> None:
-        os.write(writable, b"!")
+        if getattr(worker, "hub", None) is not None:  # eventlet refuses to write in a handler
+            os.write(writable, b"!")
 
     signals.worker_shutting_down.connect(ring, weak=False, dispatch_uid="umbel.alarm")
     return readable

@@ -17,7 +17,7 @@ def rate_limited(consumer: Any) -> int:
 
 def scheduled(consumer: Any) -> int:
     """Tasks with an ETA or a countdown that has not come."""
-    return sum(1 for _ in scheduled_entries(consumer))
+    return sum(not entry.canceled for entry in scheduled_entries(consumer))
 
 
 def scheduled_entries(consumer: Any) -> "Iterator[Any]":

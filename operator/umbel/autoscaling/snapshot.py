@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from umbel.autoscaling.worker_report import WorkerReport
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueCounts:
@@ -48,14 +50,16 @@ BrokerResult: TypeAlias = BrokerReading | BrokerFailure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerView:
-    """What a worker last said of itself (Celery's heartbeat event)."""
+    """What a worker last said of itself, with Celery's heartbeat."""
 
     hostname: str
     """Celery's node name, `POOL@POD`."""
     active: int
-    """Tasks running in it."""
+    """Slots that run a task."""
     seen_at: float
     """When the operator received it, on the operator's monotonic clock, seconds."""
+    report: WorkerReport | None = None
+    """Everything else; None only where no real worker spoke, as in a simulation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,9 @@
-"""What Celery's workers say of themselves: worker events, decoded and remembered.
+"""What umbel's workers say of themselves: reports, decoded and remembered.
 
-Only `worker-online`, `worker-heartbeat` and `worker-offline` matter; every other event is dropped
-unread. The trap: events come from whoever may publish, so nothing but JSON is ever decoded, and
-how many workers are remembered is bounded.
+They come with Celery's events `worker-online`, `worker-heartbeat` and `worker-offline`, under
+routing keys of their own, so that the broker keeps other applications' events back. The trap:
+events come from whoever may publish, so nothing but JSON is ever decoded, every field is checked,
+and the size of a report and the number of workers are bounded.
 """
 
 import base64
@@ -14,15 +15,24 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from umbel.autoscaling.snapshot import WorkerView
+from umbel.autoscaling.worker_report import EVENT_TYPES, FIELD, ROUTING_SUFFIX, WorkerReport
 
 MEMORY_SECONDS: Final = 60.0
 """Thirty of Celery's heartbeats: who was silent for longer is not spoken of any more."""
 
-_MAX_WORKERS: Final = 20_000
+_MAX_WORKERS: Final = 10_000
 """Beyond any fleet; a bound for the memory, not for the fleet."""
+
+_MAX_PAYLOAD_BYTES: Final = 64 * 1024
+"""Four times the largest report: kombu encodes it once more, and others may send anything."""
+
+_LONGEST_HOSTNAME: Final = 512
 
 _ALIVE: Final = frozenset({"worker-online", "worker-heartbeat"})
 _OFFLINE: Final = "worker-offline"
+
+ROUTING_KEYS: Final = tuple(kind.replace("-", ".") + ROUTING_SUFFIX for kind in EVENT_TYPES)
+"""What to subscribe to."""
 
 
 class WorkerMemory:
@@ -38,18 +48,23 @@ class WorkerMemory:
         if not isinstance(event, dict):
             return
         kind, hostname = event.get("type"), event.get("hostname")
-        if not isinstance(hostname, str) or not isinstance(kind, str):
+        if not isinstance(hostname, str) or len(hostname) > _LONGEST_HOSTNAME:
+            return
+        if not isinstance(kind, str):
             return
         if kind in _ALIVE:
-            self._remember(hostname, event.get("active"))
+            self._remember(hostname, event.get(FIELD))
         elif kind == _OFFLINE:
             with self._lock:
                 self._views.pop(hostname, None)
 
-    def _remember(self, hostname: str, active: object) -> None:
-        if not isinstance(active, int) or isinstance(active, bool) or active < 0:
+    def _remember(self, hostname: str, given: object) -> None:
+        try:
+            report = WorkerReport.from_fields(given)
+        except ValueError:
             return
-        view = WorkerView(hostname=hostname, active=active, seen_at=self._monotonic())
+        now = self._monotonic()
+        view = WorkerView(hostname=hostname, active=report.busy, seen_at=now, report=report)
         with self._lock:
             if hostname in self._views or len(self._views) < _MAX_WORKERS:
                 self._views[hostname] = view
@@ -65,6 +80,8 @@ class WorkerMemory:
 
 def decode_virtual_message(payload: bytes) -> list[object]:
     """Events in a message as kombu's Redis transport publishes it; none where it is not JSON."""
+    if len(payload) > _MAX_PAYLOAD_BYTES:
+        return []
     try:
         message: dict[str, Any] = json.loads(payload)
         if message.get("content-type") != "application/json":
@@ -79,6 +96,8 @@ def decode_virtual_message(payload: bytes) -> list[object]:
 
 def decode_body(body: bytes | str) -> list[object]:
     """Events in a JSON body: one, or a list of them; none where it is not JSON."""
+    if len(body) > _MAX_PAYLOAD_BYTES:
+        return []
     try:
         events = json.loads(body)
     except (TypeError, ValueError):

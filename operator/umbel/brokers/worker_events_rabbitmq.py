@@ -1,8 +1,8 @@
 """Worker events over AMQP: an exclusive queue of our own on Celery's exchange `celeryev`.
 
-Bound to `worker.#`, so that task events of applications that send them never arrive. The queue is
-bounded in length and age and goes away with the connection. Exchange and queue are declared as
-Celery's own event receivers do, so whoever is first declares the same.
+Bound to the routing keys of umbel's reports, so that task events and other applications' workers
+never arrive. The queue is bounded in length and age and goes away with the connection. Exchange and
+queue are declared as Celery's own event receivers do, so whoever is first declares the same.
 """
 
 import uuid
@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import amqp
 
+from umbel.autoscaling.worker_report import EXCHANGE
 from umbel.brokers import failures
 from umbel.brokers.rabbitmq_amqp import amqp_connection, cut
 from umbel.brokers.url import BrokerURL
-from umbel.brokers.worker_events import decode_body
+from umbel.brokers.worker_events import ROUTING_KEYS, decode_body
 from umbel.brokers.workers import SourceLost
 
-_EXCHANGE: Final = "celeryev"
 _CONNECT_SECONDS: Final = 3.0
 _HEARTBEAT_SECONDS: Final = 10
 _QUEUE_ARGUMENTS: Final = {
@@ -51,12 +51,13 @@ class RabbitMQEvents:
 
     def _subscribe(self, channel: Any) -> None:
         # Named like Celery's own event queues, so that permissions for those suffice.
-        queue = f"{_EXCHANGE}.umbel.{uuid.uuid4()}"
-        channel.exchange_declare(_EXCHANGE, "topic", durable=True, auto_delete=False)
+        queue = f"{EXCHANGE}.umbel.{uuid.uuid4()}"
+        channel.exchange_declare(EXCHANGE, "topic", durable=True, auto_delete=False)
         channel.queue_declare(
             queue, durable=False, exclusive=True, auto_delete=True, arguments=_QUEUE_ARGUMENTS
         )
-        channel.queue_bind(queue, _EXCHANGE, "worker.#")
+        for key in ROUTING_KEYS:
+            channel.queue_bind(queue, EXCHANGE, key)
         channel.basic_consume(queue, no_ack=True, callback=self._take)
 
     def _take(self, message: Any) -> None:

@@ -1,8 +1,8 @@
 """Worker events over Redis' PUB/SUB, as kombu's fanout exchange publishes them.
 
-Subscribes to kombu's channels directly: `PREFIX/DB.celeryev/worker.*`. A consumer of kombu's own
-would leave a binding behind in the database with every operator that is killed. Task events have
-channels of their own and never arrive.
+Subscribes to kombu's channels directly: `PREFIX/DB.celeryev/worker.heartbeat.umbel` and its like.
+A consumer of kombu's own would leave a binding behind in the database with every operator that is
+killed. Task events and other applications' workers have other channels and never arrive.
 
 The trap: a subscription to a broker that vanished without a word waits for ever. So the source
 pings, and takes silence after a ping for a lost connection.
@@ -16,9 +16,10 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from umbel.autoscaling.worker_report import EXCHANGE
 from umbel.brokers import failures
 from umbel.brokers.url import BrokerURL
-from umbel.brokers.worker_events import decode_virtual_message
+from umbel.brokers.worker_events import ROUTING_KEYS, decode_virtual_message
 from umbel.brokers.workers import SourceLost
 
 _PING_SECONDS: Final = 10.0
@@ -31,7 +32,8 @@ class RedisEvents:
 
     def __init__(self, url: BrokerURL, key_prefix: str, monotonic: Callable[[], float]) -> None:
         self._url = url
-        self._pattern = f"{_escape(key_prefix)}/{url.database}.celeryev/worker.*"
+        fanout = f"{key_prefix}/{url.database}.{EXCHANGE}"
+        self._channels = [f"{fanout}/{key}" for key in ROUTING_KEYS]
         self._monotonic = monotonic
         self._client: Any = None  # redis.Redis; its pubsub is not typed
         self._subscription: Any = None
@@ -42,7 +44,7 @@ class RedisEvents:
         self._client = _client(self._url)
         self._subscription = self._client.pubsub(ignore_subscribe_messages=True)
         try:
-            self._subscription.psubscribe(self._pattern)
+            self._subscription.subscribe(*self._channels)
         except (redis.RedisError, OSError) as error:
             raise SourceLost(failures.detail(self._url, error)) from None
         self._heard_at = self._pinged_at = self._monotonic()
@@ -54,7 +56,7 @@ class RedisEvents:
             self._check_pulse(heard=message is not None)
         except (redis.RedisError, OSError) as error:
             raise SourceLost(failures.detail(self._url, error)) from None
-        if message is None or message["type"] != "pmessage":
+        if message is None or message["type"] != "message":
             return []
         return decode_virtual_message(message["data"])
 
@@ -97,8 +99,3 @@ def _client(url: BrokerURL) -> redis.Redis:
         retry=Retry(NoBackoff(), 0),
         **tls,
     )
-
-
-def _escape(prefix: str) -> str:
-    """The prefix as a pattern that matches nothing but itself."""
-    return "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in prefix)

@@ -127,6 +127,8 @@ class Worker:
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path, port: int) -> None:
         self._process, self._log, self.port = process, log, port
+        self.name = f"w{port}"
+        """Celery's node name before the `@`."""
         self._told = 0.0
 
     def probe(self, path: str) -> int:

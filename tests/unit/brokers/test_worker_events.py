@@ -4,7 +4,9 @@ import base64
 import json
 
 import pytest
+from tests.builders import a_report
 
+from umbel.autoscaling.worker_report import TaskTotals
 from umbel.brokers.worker_events import WorkerMemory, decode_body, decode_virtual_message
 
 
@@ -15,8 +17,11 @@ class Clock:
         return self.now
 
 
-def heartbeat(hostname: str = "long@pod-1", active: object = 1, kind: str = "worker-heartbeat"):
-    return {"type": kind, "hostname": hostname, "active": active, "freq": 2.0}
+def heartbeat(
+    hostname: str = "long@pod-1", busy: object = 1, kind: str = "worker-heartbeat", **fields: object
+):
+    said = json.loads(json.dumps(a_report().to_fields())) | {"busy": busy} | fields
+    return {"type": kind, "hostname": hostname, "active": 9, "freq": 2.0, "umbel": said}
 
 
 def virtual(body: object, content_type: str = "application/json") -> bytes:
@@ -34,9 +39,9 @@ def virtual(body: object, content_type: str = "application/json") -> bytes:
 def test_the_last_word_of_a_worker_counts():
     clock = Clock()
     memory = WorkerMemory(clock)
-    memory.hear(heartbeat(active=0, kind="worker-online"))
+    memory.hear(heartbeat(busy=0, kind="worker-online"))
     clock.now = 102.0
-    memory.hear(heartbeat(active=3))
+    memory.hear(heartbeat(busy=3))
     (view,) = memory.views().values()
     assert (view.hostname, view.active, view.seen_at) == ("long@pod-1", 3, 102.0)
 
@@ -61,9 +66,9 @@ def test_a_worker_is_remembered_for_a_minute():
 
 def test_views_once_given_do_not_change():
     memory = WorkerMemory(Clock())
-    memory.hear(heartbeat(active=1))
+    memory.hear(heartbeat(busy=1))
     views = memory.views()
-    memory.hear(heartbeat(active=2))
+    memory.hear(heartbeat(busy=2))
     assert views["long@pod-1"].active == 1
     with pytest.raises(TypeError):
         views["x"] = views["long@pod-1"]  # type: ignore[index]
@@ -76,12 +81,35 @@ def test_views_once_given_do_not_change():
         [],
         "worker-heartbeat",
         {"type": "worker-heartbeat"},
-        {"type": "task-started", "hostname": "a", "active": 1},
-        heartbeat(active=None),
-        heartbeat(active=True),
-        heartbeat(active=-1),
-        heartbeat(active="1"),
-        {"type": ["worker-heartbeat"], "hostname": "a", "active": 1},
+        {"type": "worker-heartbeat", "hostname": "stock@pod", "active": 1},
+        heartbeat() | {"umbel": None},
+        heartbeat() | {"umbel": []},
+        heartbeat(hostname="x" * 513),
+        heartbeat(busy=1e15),
+        heartbeat(tasks={"t": [1, 2]}),
+        heartbeat(tasks={"t": [0] * 8 + [float("nan")]}),
+        heartbeat(tasks={"t": [0] * 8 + [float("inf")]}),
+        heartbeat(tasks={"t": [0] * 8 + ["1"]}),
+        heartbeat(tasks={"t": [0.5] * 9}),
+        heartbeat(tasks={"t": None}),
+        heartbeat(tasks=[]),
+        heartbeat(tasks={f"t{number}": [0] * 9 for number in range(51)}),
+        heartbeat(rest=None),
+        heartbeat(oldest="hold"),
+        heartbeat(oldest=["hold", -1]),
+        heartbeat(draining=1),
+        heartbeat(pool="x" * 256),
+        heartbeat(versions=[["celery", "5.7.0"]]),
+        heartbeat(unenforced={"acks_late": "t"}),
+        heartbeat(unenforced=[["acks_late"]]),
+        heartbeat(unenforced=[["acks_late", "t"]] * 11),
+        heartbeat(crash_safe_off=5),
+        heartbeat(kind="task-started"),
+        heartbeat(busy=None),
+        heartbeat(busy=True),
+        heartbeat(busy=-1),
+        heartbeat(busy="1"),
+        heartbeat() | {"type": ["worker-heartbeat"]},
     ],
 )
 def test_what_is_no_heartbeat_is_ignored(event):
@@ -109,3 +137,39 @@ def test_kombus_redis_messages_are_decoded():
 def test_what_is_not_json_is_never_decoded(payload):
     assert decode_virtual_message(payload) == []
     assert decode_body(b"\x80\x04.") == []
+
+
+def test_a_report_survives_the_way_and_a_newer_worker_may_say_more():
+    said = a_report(
+        busy=2,
+        tasks={"reports.yearly": TaskTotals(started=3, succeeded=1, failed=1, seconds=7.5)},
+        rest=TaskTotals(retried=1),
+        oldest=("reports.yearly", 3.25),
+        draining=True,
+        unenforced=[("acks_late", "reports.yearly")],
+        crash_safe_off="Redis 5 has no client tracking",
+    )
+    memory = WorkerMemory(Clock())
+    (event,) = decode_virtual_message(
+        virtual({"type": "worker-online", "hostname": "long@pod-1", "umbel": said.to_fields()})
+    )
+    assert isinstance(event, dict)
+    event["umbel"]["planets"] = 8
+    memory.hear(event)
+    assert memory.views()["long@pod-1"].report == said
+    assert (said.totals.started, said.totals.retried, said.totals.ended) == (3, 1, 3)
+
+
+def test_a_message_larger_than_any_report_is_not_decoded():
+    large = heartbeat() | {"more": "x" * 70_000}
+    assert decode_virtual_message(virtual(large)) == []
+    assert decode_body(json.dumps(large).encode()) == []
+
+
+def test_ten_thousand_workers_are_remembered_and_no_more():
+    memory = WorkerMemory(Clock())
+    for number in range(10_001):
+        memory.hear(heartbeat(hostname=f"long@pod-{number}"))
+    assert len(memory.views()) == 10_000
+    memory.hear(heartbeat(hostname="long@pod-1", busy=7))
+    assert memory.views()["long@pod-1"].active == 7

@@ -5,6 +5,7 @@ import logging
 import time
 
 import pytest
+from tests.builders import a_report
 
 from umbel.brokers.workers import Listener, SourceLost
 
@@ -25,7 +26,8 @@ class Source:
         if self.breaks:
             raise self.breaks.pop(0)
         time.sleep(0.01)
-        return [{"type": "worker-heartbeat", "hostname": "long@pod", "active": 2}]
+        said = a_report(busy=2).to_fields()
+        return [{"type": "worker-heartbeat", "hostname": "long@pod", "umbel": said}]
 
     def disconnect(self) -> None:
         self.disconnected += 1

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from celery import signals
-from celery.exceptions import SoftTimeLimitExceeded
+from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 
 HOME = Path(os.environ["TEST_HOME"])
 SAYS = json.loads(os.environ["TEST_SAYS"])
@@ -84,3 +84,22 @@ def deaf(key: str) -> None:
             time.sleep(0.05)
         except BaseException:  # noqa: BLE001
             tell("spared", key)
+
+
+def fails(key: str) -> None:
+    raise ValueError(key)
+
+
+def rejects(key: str) -> None:
+    raise Reject(key, requeue=False)
+
+
+def ignores(key: str) -> None:
+    raise Ignore(key)
+
+
+def dies(key: str) -> None:
+    """End the process, twice; a third time it is spared."""
+    tell("start", key)
+    if (HOME / "events").read_text().count(f'"key": "{key}"') < 3:
+        os._exit(9)

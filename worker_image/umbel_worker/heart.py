@@ -1,0 +1,179 @@
+"""Sends the report with Celery's own heartbeat, and while the worker stops.
+
+Celery's heartbeat keeps its fields and its time, every 2 s; the report is one field more. Told to
+stop, a worker of any Celery says goodbye at once and is silent for as long as its tasks still run,
+be it an hour. So a thread that waits from the start on reports then, over a connection of its own,
+and the goodbye comes at the end; that is the same for every pool and version. In a solo pool, whose
+every task keeps Celery's heartbeat from being sent, the thread speaks from the start.
+
+A failure is logged once, and Celery's plain heartbeat goes out instead: it never reaches Celery.
+"""
+
+import threading
+from typing import Any, Callable, Optional
+
+from celery import signals
+from celery.concurrency.solo import TaskPool as SoloPool
+from celery.events.event import get_exchange
+from celery.utils.log import get_logger
+from celery.worker import heartbeat
+
+from umbel_worker.report import Reporter, bounded
+from umbel_worker.worker_report import EVENT_TYPES, EXCHANGE, FIELD, ROUTING_SUFFIX
+
+SECONDS = 2.0
+"""Between two reports, as between two of Celery's heartbeats."""
+
+GOODBYE_SECONDS = 1.0
+"""How long the end of the process may wait for the goodbye."""
+
+OPTIONS = ("retry", "retry_policy", "blind")
+"""Of `EventDispatcher.send` that are no fields of the event."""
+
+log = get_logger(__name__)
+
+
+class Once:
+    """Logs the first failure of its kind."""
+
+    def __init__(self) -> None:
+        self._said = False
+
+    def failed(self, what: str, error: BaseException) -> None:
+        """Say so, unless it was said before."""
+        if not self._said:
+            self._said = True
+            log.warning("umbel: %s; the worker goes on: %r", what, error)
+
+
+class Addressed:
+    """A producer that publishes for the operator's ears: its exchange, its key, as JSON."""
+
+    def __init__(self, producer: Any, connection: Any) -> None:
+        self._producer = producer
+        self._exchange = get_exchange(connection, name=EXCHANGE)
+
+    def publish(self, event: "dict[str, Any]", routing_key: str, **options: Any) -> None:
+        """As `kombu.Producer.publish`, as far as the dispatcher of events uses it."""
+        options.update(exchange=self._exchange.name, declare=[self._exchange], serializer="json")
+        self._producer.publish(event, routing_key=routing_key + ROUTING_SUFFIX, **options)
+
+
+class Reporting:
+    """Celery's dispatcher of events, which adds the report to what it sends of the worker."""
+
+    def __init__(self, eventer: Any, fields: "Callable[[], Optional[dict[str, Any]]]") -> None:
+        self._eventer = eventer
+        self._fields = fields
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._eventer, name)
+
+    def send(self, type: str, **fields: Any) -> Any:  # noqa: A002 - Celery's name
+        """As `EventDispatcher.send`."""
+        eventer = self._eventer
+        report = self._fields() if type in EVENT_TYPES and eventer.enabled else None
+        if report is None or eventer.producer is None:
+            return eventer.send(type, **fields)
+        options = {name: fields.pop(name) for name in OPTIONS if name in fields}
+        producer = Addressed(eventer.producer, eventer.connection)
+        return eventer.publish(type, {**fields, FIELD: report}, producer, **options)
+
+
+class Heart:
+    """This worker's reports: made on time, sent in the right way."""
+
+    def __init__(self, worker: Any, reporter: Reporter) -> None:
+        self.worker = worker
+        self._reporter = reporter
+        self._once = Once()
+        self._plain = heartbeat.Heart
+        self.speaks = threading.Event()
+        """From now on the thread reports, and not Celery's heartbeat."""
+        self.over = threading.Event()
+        """The worker's last task has ended."""
+        self.news = threading.Event()
+        """Something changed that is worth a report at once."""
+
+    def fields(self) -> "Optional[dict[str, Any]]":
+        """The report for an event; None where it cannot be made."""
+        try:
+            return bounded(self._reporter.report())
+        except Exception as error:  # noqa: BLE001 - the worker must go on, whatever it is
+            self._once.failed("this worker's report could not be made", error)
+            return None
+
+    def celerys(self) -> Any:
+        """A class for Celery's heartbeat that sends our report with it."""
+        ours = self
+
+        class ReportingHeart(heartbeat.Heart):  # type: ignore[misc] # celery has no types
+            """Celery's heartbeat with the report in it."""
+
+            def __init__(self, timer: Any, eventer: Any, interval: Any = None) -> None:
+                super().__init__(timer, Reporting(eventer, ours.fields), interval)
+
+            def _send(self, event: str, *args: Any, **options: Any) -> Any:
+                if ours.speaks.is_set():
+                    return None
+                sent = super()._send(event, *args, **options)
+                if isinstance(ours.worker.pool, SoloPool):
+                    ours.speaks.set()
+                return sent
+
+        return ReportingHeart
+
+    def speak(self) -> None:
+        """The thread's work: wait for its turn, then report until the end."""
+        self.speaks.wait()
+        while not self.over.is_set():
+            self._report_on_a_connection()
+            self.over.wait(SECONDS)
+
+    def _report_on_a_connection(self) -> None:
+        try:
+            self._report_until_over()
+        except Exception as error:  # noqa: BLE001 - the worker must go on, whatever it is
+            self._once.failed("a report could not be sent", error)
+
+    def _report_until_over(self) -> None:
+        app = self.worker.app
+        with app.connection_for_write(heartbeat=0) as connection:
+            eventer = app.events.Dispatcher(
+                connection, hostname=self.worker.hostname, buffer_while_offline=False
+            )
+            speaker = self._plain(None, Reporting(eventer, self.fields))
+            while not self.over.is_set():
+                speaker._send("worker-heartbeat", retry=False)
+                self.news.wait(SECONDS)
+                self.news.clear()
+            speaker._send("worker-offline", retry=False)
+
+
+def install(worker: Any, reporter: Reporter) -> None:
+    """Report from now on.
+
+    Args:
+        worker: Celery's WorkController, at its `worker_init`.
+        reporter: Makes the reports.
+    """
+    # An image that switches heartbeats off, or slows them, would silence its workers.
+    worker.options.pop("without_heartbeat", None)
+    worker.options.pop("heartbeat_interval", None)
+    heart = Heart(worker, reporter)
+    heartbeat.Heart = heart.celerys()
+    # Started now and not in the signal handler: there, a green pool's thread could not start.
+    thread = threading.Thread(target=heart.speak, name="umbel-report", daemon=True)
+    thread.start()
+
+    def on_shutting_down(**_: Any) -> None:
+        heart.speaks.set()
+        heart.news.set()
+
+    def on_shutdown(**_: Any) -> None:
+        heart.over.set()
+        heart.news.set()
+        thread.join(GOODBYE_SECONDS if heart.speaks.is_set() else 0)
+
+    signals.worker_shutting_down.connect(on_shutting_down, weak=False, dispatch_uid="umbel.heart")
+    signals.worker_shutdown.connect(on_shutdown, weak=False, dispatch_uid="umbel.goodbye")

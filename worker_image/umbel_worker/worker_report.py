@@ -1,0 +1,213 @@
+"""What a worker says of itself with every heartbeat, and how it is written in Celery's event.
+
+The operator (`umbel.autoscaling.worker_report`) and the worker (`umbel_worker.worker_report`) each
+hold this file, byte for byte; `tests/unit/test_worker_contract.py` compares them. It runs on Python
+3.9 and imports nothing but the standard library.
+
+The report is the field `umbel` of the events `worker-online`, `worker-heartbeat` and
+`worker-offline`. They are published with Celery's routing key and `.umbel` after it: who subscribes
+to all worker events hears them as before, and the operator hears nobody else's. The trap: whoever
+may publish to the broker may send anything, so every field is checked, and bounded.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, Optional
+
+EXCHANGE = "celeryev"
+"""Celery's exchange for events; an application that renames its own does not rename this one."""
+
+EVENT_TYPES = ("worker-online", "worker-heartbeat", "worker-offline")
+
+ROUTING_SUFFIX = ".umbel"
+"""Follows Celery's routing key, `worker.heartbeat`."""
+
+FIELD = "umbel"
+"""Of the event; holds the report."""
+
+MOST_TASKS = 50
+"""Task names in one report; the others are summed."""
+
+MOST_CHARACTERS = 16_000
+"""Of a report as JSON."""
+
+NAMES_CHARACTERS = 8_000
+"""Of all task names in one report together, as JSON; the others are summed."""
+
+MOST_UNENFORCED = 10
+"""Settings that one report names."""
+
+LONGEST_TEXT = 255
+"""Characters of a name; longer ones are cut."""
+
+LONGEST_REASON = 1_000
+"""Characters of a sentence."""
+
+_LARGEST = 1e15
+
+
+class TaskTotals(NamedTuple):
+    """What became of the tasks of one name since the worker's start; never decreases."""
+
+    started: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    retried: int = 0
+    rejected: int = 0
+    redelivered: int = 0
+    interrupted: int = 0
+    poisoned: int = 0
+    seconds: float = 0.0
+    """Spent in tasks that ended, however they ended."""
+
+    @property
+    def ended(self) -> int:
+        """Tasks that `seconds` are of."""
+        return self.succeeded + self.failed + self.retried + self.rejected + self.interrupted
+
+
+def summed(totals: list[TaskTotals]) -> TaskTotals:
+    """All of them together."""
+    columns = [[one[column] for one in totals] for column in range(len(TaskTotals._fields))]
+    return TaskTotals._make(map(sum, columns))
+
+
+@dataclass(frozen=True)
+class WorkerReport:
+    """One worker at one moment."""
+
+    namespace: str
+    """Of its TaskQueue."""
+    taskqueue: str
+    pool: str
+    run: str
+    """A word that changes with every start of the process: counters begin at 0 again."""
+    busy: int
+    """Slots that run a task."""
+    slots: int
+    """Tasks that it can run at the same time."""
+    reserved: int
+    """Messages that it holds and that wait for a slot."""
+    limited: int
+    """Messages that it holds back because of a rate limit."""
+    scheduled: int
+    """Messages that it holds until their ETA."""
+    tasks: dict[str, TaskTotals]
+    """By task name; the busiest."""
+    rest: TaskTotals
+    """All other names together."""
+    oldest: Optional[tuple[str, float]]
+    """Name of the task that has run longest, and for how many seconds; None while none runs."""
+    draining: bool
+    """It was told to stop: it takes nothing new and finishes what runs."""
+    digest: str
+    """Of the settings in force; the same in two workers exactly where those are the same."""
+    versions: dict[str, str]
+    """Of celery, kombu, python and umbel_worker."""
+    unenforced: list[tuple[str, str]]
+    """(setting, task name) of what is not in force as the TaskQueue says; the name is empty where
+    it is the whole worker's."""
+    crash_safe_off: Optional[str]
+    """Why messages are not held crash-safe although they should be; None where they are."""
+
+    def to_fields(self) -> dict[str, Any]:
+        """What JSON can hold, and `from_fields` reads."""
+        return asdict(self)
+
+    @property
+    def totals(self) -> TaskTotals:
+        """Of all tasks."""
+        return summed([*self.tasks.values(), self.rest])
+
+    @classmethod
+    def from_fields(cls, given: object) -> "WorkerReport":
+        """Read what `to_fields` wrote.
+
+        Fields that are not known are passed over: a newer worker may send more.
+
+        Raises:
+            ValueError: something is missing, or is not what it should be.
+        """
+        if not isinstance(given, dict):
+            raise ValueError(_NO_REPORT)
+        try:
+            return cls(
+                namespace=_text(given["namespace"]),
+                taskqueue=_text(given["taskqueue"]),
+                pool=_text(given["pool"]),
+                run=_text(given["run"]),
+                busy=_count(given["busy"]),
+                slots=_count(given["slots"]),
+                reserved=_count(given["reserved"]),
+                limited=_count(given["limited"]),
+                scheduled=_count(given["scheduled"]),
+                tasks=_tasks(given["tasks"]),
+                rest=_totals(given["rest"]),
+                oldest=_oldest(given["oldest"]),
+                draining=_flag(given["draining"]),
+                digest=_text(given["digest"]),
+                versions=_texts(given["versions"]),
+                unenforced=_pairs(given["unenforced"]),
+                crash_safe_off=_reason(given["crash_safe_off"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(_NO_REPORT) from error
+
+
+_NO_REPORT = "not a worker's report"
+
+
+def _require(holds: object) -> None:
+    if not holds:
+        raise ValueError(_NO_REPORT)
+
+
+def _text(value: Any, longest: int = LONGEST_TEXT) -> str:
+    _require(isinstance(value, str) and len(value) <= longest)
+    return str(value)
+
+
+def _reason(value: Any) -> Optional[str]:
+    return None if value is None else _text(value, LONGEST_REASON)
+
+
+def _flag(value: Any) -> bool:
+    _require(isinstance(value, bool))
+    return bool(value)
+
+
+def _count(value: Any) -> int:
+    _require(type(value) is int and 0 <= value < _LARGEST)
+    return int(value)
+
+
+def _seconds(value: Any) -> float:
+    _require(type(value) in (int, float) and 0 <= value < _LARGEST)  # neither NaN nor infinite
+    return float(value)
+
+
+def _totals(value: Any) -> TaskTotals:
+    *counts, seconds = value
+    _require(len(counts) + 1 == len(TaskTotals._fields))
+    return TaskTotals._make([*map(_count, counts), _seconds(seconds)])
+
+
+def _tasks(value: dict[str, Any]) -> dict[str, TaskTotals]:
+    _require(isinstance(value, dict) and len(value) <= MOST_TASKS)
+    return {_text(name): _totals(totals) for name, totals in value.items()}
+
+
+def _oldest(value: Any) -> Optional[tuple[str, float]]:
+    if value is None:
+        return None
+    name, seconds = value
+    return _text(name), _seconds(seconds)
+
+
+def _texts(value: dict[str, Any]) -> dict[str, str]:
+    _require(isinstance(value, dict) and len(value) <= LONGEST_TEXT)
+    return {_text(name): _text(text) for name, text in value.items()}
+
+
+def _pairs(value: Any) -> list[tuple[str, str]]:
+    _require(isinstance(value, list) and len(value) <= MOST_UNENFORCED)
+    return [(_text(setting), _text(task)) for setting, task in value]
