@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from benchmarks import nodekill, spike, stops, throughput
+from benchmarks import kills, nodekill, spike, stops, throughput
 
 
 class Outcome(Protocol):
@@ -27,6 +27,7 @@ class Benchmark:
 
 
 BENCHMARKS = {
+    "kills": Benchmark(headings=kills.HEADINGS, run=kills.run, trials={"redis": 60}),
     "spike": Benchmark(
         headings=spike.HEADINGS, run=spike.run, trials={"redis": 20, "rabbitmq": 10}
     ),
@@ -62,10 +63,10 @@ def main(arguments: Sequence[str]) -> int:
     """Exit status 1 where a bar is missed."""
     wanted = parse(arguments)
     names = [wanted.benchmark] if wanted.benchmark else sorted(BENCHMARKS)
-    brokers = [wanted.broker] if wanted.broker else list(BROKERS)
     passed = True
     for name in names:
         benchmark = BENCHMARKS[name]
+        brokers = [wanted.broker] if wanted.broker else list(benchmark.trials)
         outcomes = [
             benchmark.run(broker, wanted.trials or benchmark.trials[broker])
             for broker in brokers

@@ -1,7 +1,8 @@
 """A TaskQueue of the tests' application, and everything a test says to it or asks of it."""
 
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,18 @@ class Story:
                 for _ in range(count)
             ]
         return [result.id for result in sent]
+
+    @contextlib.contextmanager
+    def sender(self, task: str, queue: str) -> Iterator[Callable[..., str]]:
+        """Sends tasks one by one over one connection; each call returns the task's id."""
+        body, app = story.app.tasks[f"story.{task}"], story.app
+        with Connection(self.broker.url) as connection, app.amqp.Producer(connection) as producer:
+
+            def send(**arguments: Any) -> str:
+                sent = body.apply_async(kwargs=arguments, queue=queue, producer=producer)
+                return str(sent.id)
+
+            yield send
 
     def open(self, gate: str) -> None:
         """Let every task at this gate end, those that come later too."""

@@ -1,37 +1,15 @@
 """The operator dies: what runs goes on, sizes hold, and it comes back."""
 
-import os
-import signal
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.e2e.api import Refused, now
 from tests.e2e.brokers import Broker
 from tests.e2e.cluster import OPERATOR_NAMESPACE, Cluster, eventually
+from tests.e2e.processes import kill
 from tests.e2e.stories import NewStory, Story, pool
 
 TICK_SECONDS = 2.0
-
-
-def operator_process(cluster: Cluster) -> int:
-    """The operator's process on this host: its pod's uid is in its control group's name."""
-    uid = cluster.operator_pod()["metadata"]["uid"]
-    names = (uid, uid.replace("-", "_"))
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and _is_operator(entry, names):
-            return int(entry.name)
-    message = "the operator's process is not on this host; this test needs a cluster that runs here"
-    raise AssertionError(message)
-
-
-def _is_operator(process: Path, names: tuple[str, ...]) -> bool:
-    try:
-        words = (process / "cmdline").read_bytes().split(b"\0")
-        group = (process / "cgroup").read_text()
-    except OSError:  # it has just ended
-        return False
-    return b"run" in words and any(name in group for name in names)
 
 
 def identities(story: Story, pool_name: str) -> set[tuple[str, int]]:
@@ -75,7 +53,7 @@ def test_a_killed_operator_interrupts_nothing_and_comes_back(
     before, restarts = identities(story, "long"), operator_restarts(cluster)
 
     with story.sizes() as sizes:
-        os.kill(operator_process(cluster), signal.SIGKILL)
+        kill(cluster.operator_pod(), "run")
         killed = now()
         eventually("it has died", lambda: operator_restarts(cluster), lambda n: n > restarts, 60)
         other = story.send("hold", "other", gate="end")  # only a turn of the circle sees it

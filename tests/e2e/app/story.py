@@ -75,3 +75,19 @@ def work(self, seconds=0.0):
     note("begun", self.request)
     time.sleep(seconds)
     note("done", self.request)
+
+
+OPEN = {}
+"""The connection of each process that stamps; one for each task would cost more than the task."""
+
+
+@app.task(bind=True, acks_late=False)
+def stamp(self, seconds=0.0):
+    """Run for a while, and have the ledger, which has the one clock, note begin, end and pod."""
+    if os.getpid() not in OPEN:
+        OPEN[os.getpid()] = ledger()
+    client = OPEN[os.getpid()]
+    said = {"id": self.request.id, "pod": os.environ["UMBEL_POD"]}
+    client.xadd(f"{NAME}:stamps", {**said, "what": "begun"})
+    time.sleep(seconds)
+    client.xadd(f"{NAME}:stamps", {**said, "what": "done"})
