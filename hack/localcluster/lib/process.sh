@@ -6,11 +6,19 @@ alive() { # name: it runs, is no zombie, and is not somebody else's process with
   [[ -r /proc/$pid/status ]] && ! grep -q '^State:.Z' "/proc/$pid/status" && tr '\0' ' ' < "/proc/$pid/cmdline" | grep -q -- "$1"
 }
 
-start() { # name command...: in the cluster's network, with no file of ours left open
+start() { # name command...: in the cluster's network, with no file of ours left open, nor of who called us: it may be a lock
   local name=$1; shift
   alive "$name" && return
-  nsenter --net="$netns" setsid nohup "$@" > "$logs/$name.log" 2>&1 < /dev/null 9>&- &
+  { close_files; exec nsenter --net="$netns" setsid nohup "$@"; } > "$logs/$name.log" 2>&1 < /dev/null &
   echo $! > "$pids/$name.pid"
+}
+
+close_files() { # all but the three that every process has
+  local number
+  for number in "/proc/$BASHPID/fd"/*; do
+    number=${number##*/}
+    ((number < 3)) || eval "exec $number>&-"
+  done
 }
 
 stop() { # seconds name...: asks all, then waits for all, then insists
