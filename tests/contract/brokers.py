@@ -90,8 +90,8 @@ class HoldingsContract:
         harness.register(worker, queue, 3)
         reader = harness.brokers.reader(harness.url, None, LAYOUT)
 
-        assert await holdings.put_back(worker) == 3
-        assert await holdings.put_back(worker) == 0
+        assert await holdings.put_back(worker, for_good=False) == 3
+        assert await holdings.put_back(worker, for_good=False) == 0
 
         seen = counts(await reader.read([queue]), queue)
         assert seen == QueueCounts(waiting=4, unacknowledged=1)
@@ -117,11 +117,14 @@ class HoldingsContract:
         await holdings.incarnations()
         harness.hang()
         try:
-            failures = [await holdings.incarnations(), await holdings.put_back(worker)]
+            failures = [
+                await holdings.incarnations(),
+                await holdings.put_back(worker, for_good=False),
+            ]
         finally:
             harness.resume()
         assert [isinstance(failure, BrokerFailure) for failure in failures] == [True, True]
-        assert await holdings.put_back(worker) == 0
+        assert await holdings.put_back(worker, for_good=False) == 0
         assert worker.id not in await self.ids(holdings)
 
     def test_rabbitmq_needs_none(self, harness: Any):

@@ -44,6 +44,7 @@ async def test_a_pod_deleted_by_force_has_its_tasks_back_in_the_next_turn():
     assert events == ["pool long: returned 5 tasks of pod pod-1, which is gone"]
     await world.turn()
     assert (waiting(world), recovered(world), world.broker.holdings) == (5, 5, {})
+    assert world.broker.gone == {"default/shop/uid-of-shop|long@pod-1"}
 
 
 async def test_an_evicted_pod_has_its_tasks_back():
@@ -67,6 +68,7 @@ async def test_a_killed_container_has_its_tasks_back_though_its_pod_lives():
 
     assert waiting(world) == 5
     assert list(world.broker.holdings) == ["next"]
+    assert world.broker.gone == set()
 
 
 async def test_a_watch_that_lags_makes_no_living_worker_dead():

@@ -10,6 +10,7 @@ Keys, all behind the application's own `global_keyprefix` (PREFIX, mostly empty)
     PREFIX umbel.workers        hash: incarnation -> JSON of its `Incarnation`
     PREFIX umbel.seen           sorted set: incarnation -> when it was last seen, server's seconds
     PREFIX umbel.held.ID        hash: delivery tag -> "score|taken|list", what incarnation ID holds
+    PREFIX umbel.gone           sorted set: TASK_QUEUE|NODE -> when it was declared gone for good
 
 An *incarnation* is one start of a worker (a random id): a restarted container of the same pod has
 the same node name and another incarnation. Its record of a message names the list that the message
@@ -28,6 +29,8 @@ Semantics of putting back (`recover`):
   what that worker has not finished.
 - Each message goes to the head of the list that it came from (its queue and its priority), the
   oldest foremost, marked as redelivered.
+- Who knows that a worker's pod will never be back says so (`for_good`): then no incarnation of that
+  worker registers any more. It may still run, on a node that nobody reaches but Redis.
 - It may be called again, by anybody, at the same time: a message goes back once.
 - At the end no key of that incarnation is left. A run that was cut short leaves the incarnation
   registered and fenced (`seen` None), so that the next one finds it again.
@@ -52,9 +55,18 @@ BEAT_SECONDS = 5.0
 BATCH = 100
 """Messages put back by one script: Redis does nothing else meanwhile."""
 
-# KEYS: seen, held. ARGV: incarnation. Returns the whole held hash, flat.
+GONE_SECONDS = 7 * 86400
+"""How long it is remembered that a worker is gone for good."""
+
+# KEYS: seen, held, gone. ARGV: incarnation, the worker if it is gone for good (else empty), and how
+# long to remember that. Returns the whole held hash, flat.
 FENCE = """
 redis.call('ZREM', KEYS[1], ARGV[1])
+if ARGV[2] ~= '' then
+    local now = tonumber(redis.call('TIME')[1])
+    redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - tonumber(ARGV[3]))
+    redis.call('ZADD', KEYS[3], now, ARGV[2])
+end
 return redis.call('HGETALL', KEYS[2])
 """
 
@@ -109,6 +121,11 @@ def held_key(incarnation: str, prefix: str = "") -> str:
     return f"{prefix}umbel.held.{incarnation}"
 
 
+def gone_key(prefix: str = "") -> str:
+    """Workers that are gone for good: none of their incarnations may register."""
+    return f"{prefix}umbel.gone"
+
+
 @dataclass(frozen=True)
 class Incarnation:
     """One start of a crash-safe worker, as the registry has it."""
@@ -134,6 +151,11 @@ class Incarnation:
     def pod(self) -> str:
         """What follows the `@` of the node name."""
         return self.node.rpartition("@")[2]
+
+    @property
+    def worker(self) -> str:
+        """What its incarnations have in common."""
+        return f"{self.task_queue or ''}|{self.node}"
 
     def entry(self) -> str:
         """What the registry holds under the id."""
@@ -186,14 +208,21 @@ def incarnations(prefix: str = "") -> "Steps[list[Incarnation]]":
     return [incarnation for incarnation in found if incarnation is not None]
 
 
-def recover(incarnation: Incarnation, prefix: str = "") -> "Steps[int]":
+def recover(incarnation: Incarnation, prefix: str = "", for_good: bool = False) -> "Steps[int]":
     """Fence this incarnation and put back everything that it holds.
+
+    Args:
+        incarnation: Whose.
+        prefix: The application's own.
+        for_good: Whether its pod will never be back: then its worker may not register again.
 
     Returns:
         How many messages went back by this call.
     """
     held = held_key(incarnation.id, prefix)
-    flat = yield ("EVAL", FENCE, 2, seen_key(prefix), held, incarnation.id)
+    fenced = (seen_key(prefix), held, gone_key(prefix))
+    banned = incarnation.worker if for_good else ""
+    flat = yield ("EVAL", FENCE, 3, *fenced, incarnation.id, banned, GONE_SECONDS)
     done = yield from put_back(incarnation, [Record(*pair) for pair in _pairs(flat)], prefix)
     keys = (workers_key(prefix), seen_key(prefix), held)
     yield ("EVAL", FORGET, 3, *keys, incarnation.id)

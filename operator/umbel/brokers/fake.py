@@ -44,6 +44,8 @@ class FakeBroker:
     workers: dict[str, WorkerView] = field(default_factory=dict)
     holdings: dict[str, "FakeHolding"] = field(default_factory=dict)
     """What crash-safe workers hold, by incarnation."""
+    gone: set[str] = field(default_factory=set)
+    """Workers that were put back for good."""
     reads: list[tuple[str, ...]] = field(default_factory=list)
     """The queues of every read, in order: one read a tick is part of the circle's contract."""
     vhost: FakeVirtualHost = field(default_factory=FakeVirtualHost)
@@ -138,10 +140,12 @@ class FakeHoldings:
             return self._broker.failure
         return [one.incarnation for one in self._broker.holdings.values()]
 
-    async def put_back(self, incarnation: Incarnation) -> int | BrokerFailure:
+    async def put_back(self, incarnation: Incarnation, *, for_good: bool) -> int | BrokerFailure:
         """As `Holdings.put_back`."""
         if self._broker.failure is not None:
             return self._broker.failure
+        if for_good:
+            self._broker.gone.add(incarnation.worker)
         gone = self._broker.holdings.pop(incarnation.id, None)
         held = {queue: n for queue, n in gone.held.items() if n} if gone is not None else {}
         for queue, number in held.items():

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-RIGHTS: Final = "+eval +hgetall +zrange +time +hget +hmget +hdel +zscore +zrem +rpush +exists"
+RIGHTS: Final = (
+    "+eval +hgetall +zrange +time +hget +hmget +hdel +zscore +zadd +zrem +zremrangebyscore +rpush "
+    "+exists"
+)
 
 
 class RedisHoldings:
@@ -38,9 +41,10 @@ class RedisHoldings:
         """As `Holdings.incarnations`."""
         return await self._do(redis_contract.incarnations(self._prefix), "list the workers")
 
-    async def put_back(self, incarnation: Incarnation) -> int | BrokerFailure:
+    async def put_back(self, incarnation: Incarnation, *, for_good: bool) -> int | BrokerFailure:
         """As `Holdings.put_back`."""
-        return await self._do(redis_contract.recover(incarnation, self._prefix), "return messages")
+        steps = redis_contract.recover(incarnation, self._prefix, for_good)
+        return await self._do(steps, "return messages")
 
     async def close(self) -> None:
         """As `Holdings.close`."""

@@ -22,6 +22,8 @@ FENCED = "which another attempt has fenced"
 GONE = "which is gone"
 OVER = "which has ended"
 CONTAINER_ENDED = "whose container ended"
+FOR_GOOD = frozenset({GONE, OVER})
+"""Causes after which no worker of that pod may ever take a message again."""
 
 
 def suspects(

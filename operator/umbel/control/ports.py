@@ -59,10 +59,11 @@ class Holdings(Protocol):
         """Every worker that is registered, of whatever application and cluster."""
         ...
 
-    async def put_back(self, incarnation: Incarnation) -> int | BrokerFailure:
+    async def put_back(self, incarnation: Incarnation, *, for_good: bool) -> int | BrokerFailure:
         """Return all that this worker holds to its queues; how many messages went back.
 
-        It takes nothing more from then on. Safe to repeat, at the same time by others too.
+        It takes nothing more from then on, until it registers anew; with `for_good` it may not.
+        Safe to repeat, at the same time by others too.
         """
         ...
 

@@ -14,7 +14,7 @@ from umbel.autoscaling.snapshot import BrokerFailure
 from umbel.brokers.redis_contract import Incarnation
 from umbel.cluster.errors import ClusterError
 from umbel.cluster.objects import PodView, pod_view
-from umbel.control.ended import cause_of_death, suspects
+from umbel.control.ended import FOR_GOOD, cause_of_death, suspects
 from umbel.control.ports import Cluster, Holdings
 from umbel.control.reading import Readings, Source
 from umbel.spec.model import Paused, TaskQueue
@@ -121,7 +121,7 @@ class Rescuer:
             cause = cause_of_death(suspect, None if raw is None else pod_view(raw))
             if cause is None:
                 return None
-            messages = await holdings.put_back(suspect)
+            messages = await holdings.put_back(suspect, for_good=cause in FOR_GOOD)
         if isinstance(messages, BrokerFailure):
             return f"the tasks of pod {suspect.pod}, {cause}, are not back yet: {messages.message}"
         pool = suspect.node.rpartition("@")[0]

@@ -181,9 +181,16 @@ class Ledger:
             f"{self.prefix}umbel.malformed",
             contract.workers_key(self.prefix),
         )
-        scripts.REGISTER(
-            self.client, [keys.workers, keys.seen], incarnation.id, incarnation.entry()
+        reply = scripts.REGISTER(
+            self.client,
+            [keys.workers, keys.seen, contract.gone_key(self.prefix)],
+            incarnation.id,
+            incarnation.entry(),
+            incarnation.worker,
         )
+        if bytes_to_str(reply) == scripts.GONE:
+            message = "this worker's pod is gone, says Kubernetes: it takes nothing more"
+            raise FencedError(message)
         # Redis may refuse what a script calls: find out now, with a list that nobody has.
         scripts.TAKE(
             self.client, [*keys[:5], f"{self.prefix}umbel.nothing"], incarnation.id, 1, "1"

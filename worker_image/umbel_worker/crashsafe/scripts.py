@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from redis.exceptions import NoScriptError
 
 GONE = "gone"
-"""What `TAKE` and `RENEW` say to an incarnation that is fenced, or that Redis does not know."""
+"""What scripts say to an incarnation that is fenced, or that Redis does not know."""
 
 
 class Script(NamedTuple):
@@ -125,9 +125,10 @@ end
 return {redis.call('HLEN', KEYS[2]), lost}
 """)
 
-# KEYS: workers, seen. ARGV: incarnation, entry.
+# KEYS: workers, seen, gone. ARGV: incarnation, entry, worker. Returns 'gone' if it is for good.
 REGISTER = script("""
 redis.call('ZREM', KEYS[2], ARGV[1])
+if redis.call('ZSCORE', KEYS[3], ARGV[3]) then return 'gone' end
 local t = redis.call('TIME')
 redis.call('ZADD', KEYS[2], string.format('%d.%06d', t[1], t[2]), ARGV[1])
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
