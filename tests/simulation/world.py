@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.builders import BROKER_URL, VirtualClock, a_secret
+from tests.builders import BROKER_URL, VirtualClock, a_report, a_secret
 
 from umbel.autoscaling.snapshot import WorkerView
 from umbel.brokers.fake import FakeBroker, FakeBrokers
@@ -228,7 +228,10 @@ class World:
 
     def _say(self, pod: Pod, now: float) -> None:
         node = f"{pod.labels[POOL_LABEL]}@{pod.name}"
-        self.broker.workers[node] = WorkerView(hostname=node, active=len(pod.ends), seen_at=now)
+        busy = len(pod.ends)
+        self.broker.workers[node] = WorkerView(
+            hostname=node, active=busy, seen_at=now, report=a_report(busy=busy)
+        )
 
     def running(self) -> dict[str, int]:
         """Tasks that run, by TaskQueue."""

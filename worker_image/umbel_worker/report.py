@@ -30,6 +30,9 @@ from umbel_worker.worker_report import (
     summed,
 )
 
+OFF = "off: "
+"""How `Status.crash_safe` begins where it does not work."""
+
 TRIES = 5
 """To read a set that other threads change."""
 
@@ -68,7 +71,7 @@ class Reporter:
             digest=effective.digest(worker, config, missed),
             versions=self._versions,
             unenforced=[(s, cut(name, LONGEST_TEXT)) for s, name in missed[:MOST_UNENFORCED]],
-            crash_safe_off=_reason(getattr(self._status, "crash_safe_off", None)),
+            crash_safe_off=crash_safe_off(self._status),
         )
 
 
@@ -87,8 +90,10 @@ def cut(text: str, room: int) -> str:
     return text
 
 
-def _reason(given: object) -> Optional[str]:
-    return None if given is None else cut(str(given), LONGEST_REASON)
+def crash_safe_off(status: Status) -> Optional[str]:
+    """Why Redis is not consumed from crash-safe; polling is, at a price."""
+    said = status.crash_safe or ""
+    return cut(said[len(OFF) :], LONGEST_REASON) if said.startswith(OFF) else None
 
 
 def _active(tries: int = TRIES) -> "list[Any]":

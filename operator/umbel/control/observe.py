@@ -53,6 +53,21 @@ def _sum(counts: Iterable[int | None]) -> int | None:
     return total
 
 
+def workers_of(
+    pool: Pool, pods: Sequence[PodView], workers: Mapping[str, WorkerView], now: float
+) -> tuple[WorkerView, ...]:
+    """The last word of each worker in the pool's pods that run and are not ending, if not old."""
+    names = [
+        f"{node_name_prefix(pool)}@{pod.name}"
+        for pod in pods
+        if pod.running and not pod.terminating
+    ]
+    views = (workers.get(name) for name in names)
+    return tuple(
+        view for view in views if view is not None and now - view.seen_at <= SILENT_AFTER_SECONDS
+    )
+
+
 def active_tasks(
     pool: Pool, pods: Sequence[PodView], workers: Mapping[str, WorkerView], now: float
 ) -> int | None:

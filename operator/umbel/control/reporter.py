@@ -14,6 +14,7 @@ from umbel.spec.faults import InvalidSpec
 from umbel.spec.model import TaskQueue
 from umbel.status import conditions
 from umbel.status.report import PoolReport, QueueReport, invalid_status, status, urgent
+from umbel.status.worker_settings import contradictions
 from umbel.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class Reporter:
             conditions.broker_reachable(result),
             conditions.scaling_active(paused, failure),
             conditions.workers_healthy([words for pool in pools for words in pool.troubles]),
-            conditions.settings_consistent(turn.contradictions),
+            conditions.settings_consistent(_together(turn.contradictions, contradictions(pools))),
             conditions.is_paused(paused),
         ]
         before, now = turn.raw.get("status") or {}, self._clock.now_rfc3339()
@@ -102,3 +103,9 @@ class Reporter:
             self._metrics.errors.labels("report").inc()
             return
         memory.reported_at = turn.now
+
+
+def _together(*told: Sequence[str] | None) -> Sequence[str] | None:
+    """Every contradiction that is known; None where there is none, and not everything is known."""
+    known = [sentence for sentences in told for sentence in sentences or ()]
+    return None if not known and None in told else known

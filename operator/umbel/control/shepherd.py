@@ -9,23 +9,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from umbel.autoscaling.decide import Decision, decide
-from umbel.autoscaling.snapshot import PoolHistory, PoolSnapshot
+from umbel.autoscaling.snapshot import PoolHistory, PoolSnapshot, WorkerView
 from umbel.cluster.errors import ClusterError, NotFound
 from umbel.cluster.objects import ChildView, PodView, Raw
 from umbel.control.announcer import Announcer
 from umbel.control.cache import Cache
 from umbel.control.children import Children, NameTakenError
-from umbel.control.observe import observe
+from umbel.control.observe import observe, workers_of
 from umbel.control.ports import Clock, Cluster
 from umbel.control.reading import Heard
 from umbel.control.reporter import Reporter
-from umbel.control.turn import Turn
+from umbel.control.turn import Memory, Turn
 from umbel.resources.names import child_name
 from umbel.resources.pod import RuntimeImage
 from umbel.settings import Settings
 from umbel.spec.faults import InvalidSpec
 from umbel.spec.model import Paused, Pool, TaskQueue
 from umbel.status.report import PoolReport, QueueReport
+from umbel.status.worker_settings import by_digest
 from umbel.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -108,12 +109,16 @@ class Shepherd:
         memory.histories[pool.name] = decision.history
         if deployment is not None and not decision.hands_off:
             seen = await self._resize(turn, pool, deployment, seen, decision)
+        workers = workers_of(pool, pods, heard.workers, turn.now)
         return PoolReport(
             pool=pool,
             seen=seen,
             decision=decision,
             troubles=_troubles(pool, deployment, pods),
             last_scale_time=memory.scaled_at.get(pool.name) or _scaled_before(turn.raw, pool.name),
+            workers=workers,
+            pods_run=any(pod.running and not pod.terminating for pod in pods),
+            mixed_seconds=_mixed_seconds(memory, pool, workers, turn.now),
         )
 
     def _deployment(self, queue: TaskQueue, pool: Pool) -> ChildView | None:
@@ -146,6 +151,16 @@ class Shepherd:
         turn.memory.scaled_at[pool.name] = self._clock.now_rfc3339()
         await self._announcer.size(turn, pool, before, decision)
         return replace(seen, replicas=after)
+
+
+def _mixed_seconds(
+    memory: Memory, pool: Pool, workers: Sequence[WorkerView], now: float
+) -> float | None:
+    """For how long the pool's workers have differed in their settings."""
+    if len(by_digest(workers)) < 2:
+        memory.mixed_since.pop(pool.name, None)
+        return None
+    return now - memory.mixed_since.setdefault(pool.name, now)
 
 
 def _troubles(pool: Pool, deployment: ChildView | None, pods: Sequence[PodView]) -> tuple[str, ...]:

@@ -27,6 +27,8 @@ class Memory:
     """When an apply that failed is tried again, on the circle's clock."""
     reported_at: float | None = None
     """When the status was written last, on the circle's clock."""
+    mixed_since: dict[str, float] = field(default_factory=dict)
+    """When the workers of a pool were first seen with different settings, on the circle's clock."""
     announced: dict[str, str] = field(default_factory=dict)
     """What the last Event of each topic said, so that nothing is told twice in a row."""
 

@@ -69,7 +69,7 @@ def settings_consistent(contradictions: Sequence[str] | None) -> Condition:
         contradictions: what does not, each a sentence with its cure; None while that is not known.
     """
     if contradictions is None:
-        message = "it is not known yet whether the broker does as the TaskQueue says"
+        message = "it is not known yet whether broker and workers do as the TaskQueue says"
         return Condition(
             type="SettingsConsistent", status="Unknown", reason="NotYetKnown", message=message
         )

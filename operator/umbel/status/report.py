@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from umbel.autoscaling.decide import Decision
-from umbel.autoscaling.snapshot import PoolSnapshot, QueueCounts
+from umbel.autoscaling.snapshot import PoolSnapshot, QueueCounts, WorkerView
+from umbel.autoscaling.worker_report import summed
 from umbel.spec.model import Pool
 from umbel.status.conditions import Condition, with_times
 
@@ -24,6 +25,12 @@ class PoolReport:
     """Why pods of it do not run, in sentences; empty if all do."""
     last_scale_time: str | None
     """RFC 3339; None while its size has not changed."""
+    workers: Sequence[WorkerView] = ()
+    """The last word of the workers in its pods, those that are ending left out."""
+    pods_run: bool = False
+    """Whether any pod of it runs."""
+    mixed_seconds: float | None = None
+    """For how long its workers have run with different settings; None while they do not."""
 
 
 def pool_status(report: PoolReport) -> dict[str, Any]:
@@ -31,6 +38,7 @@ def pool_status(report: PoolReport) -> dict[str, Any]:
     seen, decision = report.seen, report.decision
     known = {
         "busySlots": seen.active,
+        "meanRuntimeSeconds": mean_runtime(report.workers),
         "backlog": seen.waiting,
         "unacked": seen.unacknowledged,
         "lastScaleTime": report.last_scale_time,
@@ -43,6 +51,12 @@ def pool_status(report: PoolReport) -> dict[str, Any]:
         "reason": decision.reason.value,
         "message": decision.message,
     } | {field: value for field, value in known.items() if value is not None}
+
+
+def mean_runtime(workers: Sequence[WorkerView]) -> float | None:
+    """Of the tasks that ended in these workers since their start; None before the first one."""
+    total = summed([view.report.totals for view in workers if view.report is not None])
+    return float(f"{total.seconds / total.ended:.3g}") if total.ended else None
 
 
 def status(
