@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from benchmarks import kills, nodekill, spike, stops, throughput
+from benchmarks import kills, nodekill, reports, spike, stops, throughput
 
 
 class Outcome(Protocol):
@@ -41,6 +41,9 @@ BENCHMARKS |= {
         headings=stops.HEADINGS, run=stops.run, trials={"redis": 40, "rabbitmq": 40}
     ),
 }
+BENCHMARKS["reports"] = Benchmark(
+    headings=reports.HEADINGS, run=reports.run, trials={"redis": 30, "rabbitmq": 30}
+)
 BROKERS = ("redis", "rabbitmq")
 
 

@@ -186,9 +186,11 @@ def _seconds(value: Any) -> float:
 
 
 def _totals(value: Any) -> TaskTotals:
-    *counts, seconds = value
-    _require(len(counts) + 1 == len(TaskTotals._fields))
-    return TaskTotals._make([*map(_count, counts), _seconds(seconds)])
+    """In few steps, each in C: there are fifty of them in a report, and many reports."""
+    _require(type(value) is list and len(value) == len(TaskTotals._fields))
+    _require({*map(type, value[:-1])} == {int} and type(value[-1]) in (int, float))
+    _require(min(value) >= 0 and sum(value) < _LARGEST)  # neither NaN nor infinite
+    return TaskTotals._make(value)
 
 
 def _tasks(value: dict[str, Any]) -> dict[str, TaskTotals]:

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from celery import Celery
 from tests.unit.worker.test_settings import CONFIG
 
 from umbel_worker import effective
@@ -67,20 +66,15 @@ def test_the_oldest_is_the_one_that_began_first():
     assert oldest([], 10.5) is None
 
 
-def body() -> None:
-    """What a task does."""
+def a_task(*, acks_late: bool = True) -> Any:
+    return SimpleNamespace(acks_late=acks_late, reject_on_worker_lost=True)
 
 
 @pytest.fixture
 def worker() -> Any:
-    """As far as it is looked at; the application and its tasks are Celery's own."""
-    app = Celery(set_as_current=False)
-    app.task(body, name="reports.yearly")
-    app.finalize()
-    for builtin in app.tasks.values():
-        builtin.acks_late = builtin.reject_on_worker_lost = True
+    """Celery's worker as far as it is looked at, with everything in force."""
     return SimpleNamespace(
-        app=app,
+        app=SimpleNamespace(tasks={"reports.yearly": a_task()}, conf=SimpleNamespace()),
         concurrency=2,
         pool=SimpleNamespace(uses_semaphore=True),
         consumer=SimpleNamespace(prefetch_multiplier=0, task_consumer=None),
@@ -93,7 +87,7 @@ def test_what_is_as_it_should_be_is_not_named(worker: Any):
 
 def test_a_task_registered_after_the_start_is_looked_at(worker: Any):
     before = effective.digest(worker, CONFIG, effective.unenforced(worker, CONFIG))
-    worker.app.task(body, name="added.later", acks_late=False, reject_on_worker_lost=True)
+    worker.app.tasks["added.later"] = a_task(acks_late=False)
     missed = effective.unenforced(worker, CONFIG)
     assert missed == [("acks_late", "added.later")]
     assert effective.digest(worker, CONFIG, missed) != before
