@@ -79,6 +79,10 @@ class Announcer:
         message = f"pool {pool.name}: {before} -> {after} replicas: {decision.message}"
         await self._tell(turn, f"Scaled{direction.title()}", message, warning=False)
 
+    async def rejected(self, turn: Turn, reason: str, message: str) -> None:
+        """Tasks were given up; how often that is told is the caller's to bound."""
+        await self._tell(turn, reason, message, warning=True)
+
     async def _once(self, turn: Turn, topic: str, reason: str, message: str) -> None:
         if turn.memory.announced.get(topic) == message:
             return

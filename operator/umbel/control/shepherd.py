@@ -18,6 +18,7 @@ from umbel.control.children import Children, NameTakenError
 from umbel.control.observe import observe, workers_of
 from umbel.control.ports import Clock, Cluster
 from umbel.control.reading import Heard
+from umbel.control.rejections import Rejections
 from umbel.control.reporter import Reporter
 from umbel.control.turn import Memory, Turn
 from umbel.resources.names import child_name
@@ -55,6 +56,7 @@ class Shepherd:
         )
         self._children = Children(cluster, cache, runtime)
         self._announcer = Announcer(cluster, clock, metrics)
+        self._rejections = Rejections(self._announcer, metrics)
         self._reporter = Reporter(
             cluster, clock, cache, metrics, status_seconds=settings.status_seconds
         )
@@ -104,6 +106,7 @@ class Shepherd:
         deployment = self._deployment(queue, pool)
         pods = turn.pods.get((queue.namespace, queue.name, pool.name), ())
         seen = observe(pool, deployment, pods, heard.result, heard.workers, turn.now)
+        await self._rejections.watch(turn, pool, pods, heard.workers)
         history = memory.histories.get(pool.name, PoolHistory())
         decision = decide(pool, seen, history, turn.now, queue.spec.paused)
         memory.histories[pool.name] = decision.history

@@ -9,6 +9,7 @@ from umbel.control.reading import Heard
 from umbel.control.rescuer import NOTHING_RESCUED, Rescue
 from umbel.spec.faults import InvalidSpec
 from umbel.spec.model import TaskQueue
+from umbel.status.poison import Poison
 
 
 @dataclass(slots=True)
@@ -31,6 +32,10 @@ class Memory:
     """When the workers of a pool were first seen with different settings, on the circle's clock."""
     announced: dict[str, str] = field(default_factory=dict)
     """What the last Event of each topic said, so that nothing is told twice in a row."""
+    poison: dict[str, Poison] = field(default_factory=dict)
+    """Rejected tasks, by pool."""
+    met_at: float | None = None
+    """When this operator first looked at the TaskQueue's workers, on the circle's clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,12 @@ class Metrics(Collector):
             POOL,
             registry=self.registry,
         )
+        self.poisoned = Counter(
+            "umbel_poisoned_tasks",
+            "Tasks that workers rejected after too many repeats, as no process survived them.",
+            POOL,
+            registry=self.registry,
+        )
         self.errors = Counter(
             "umbel_circle_errors",
             "Failures while a TaskQueue was applied or reported, or of a whole turn.",
@@ -60,6 +66,7 @@ class Metrics(Collector):
         """Drop the counters of a TaskQueue that is gone."""
         labels = {"taskqueue_namespace": namespace, "taskqueue": taskqueue}
         self.scalings.remove_by_labels(labels)
+        self.poisoned.remove_by_labels(labels)
         self.recovered_messages.remove_by_labels(labels)
 
     def collect(self) -> Iterator[Metric]:
