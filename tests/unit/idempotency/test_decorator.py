@@ -75,7 +75,7 @@ def test_a_repeated_delivery_gets_the_result_and_has_no_effect(
 def test_a_delivery_that_meets_a_live_lease_comes_again_and_uses_up_no_retry(
     store: SQLStore, app: Celery, engine: Engine
 ) -> None:
-    @app.task(name="settle", max_retries=3)
+    @app.task(name="settle", max_retries=3, shared=False)
     @idempotent(store, key="order", name="settle")
     def settle(order: str) -> None:
         have_effect(order)
@@ -95,7 +95,7 @@ def test_a_message_is_given_back_where_the_broker_takes_no_retry(store: SQLStore
     broken.conf.task_publish_retry = False
     broken.conf.broker_transport_options = {"max_retries": 1, "interval_start": 0}
 
-    @broken.task
+    @broken.task(shared=False)
     @idempotent(store, key="order", name="settle")
     def settle(order: str) -> None: ...
 
@@ -115,7 +115,7 @@ def test_called_directly_it_says_that_another_delivery_runs(store: SQLStore) -> 
 
 
 def test_an_eager_task_does_not_wait_in_a_circle(store: SQLStore, app: Celery) -> None:
-    @app.task
+    @app.task(shared=False)
     @idempotent(store, key="order", name="settle")
     def settle(order: str) -> None: ...
 
@@ -243,7 +243,7 @@ def test_a_task_that_ends_the_transaction_itself_is_told(store: SQLStore) -> Non
 def test_a_bound_task_keeps_its_signature_and_takes_its_id_as_the_key(
     store: SQLStore, app: Celery
 ) -> None:
-    @app.task(bind=True)
+    @app.task(bind=True, shared=False)
     @idempotent(store)
     def settle(self: Task, order: str) -> str:
         return f"{self.request.id} {order} {next(_ids)}"
@@ -256,7 +256,7 @@ def test_a_bound_task_keeps_its_signature_and_takes_its_id_as_the_key(
 
 
 def test_a_bound_tasks_key_function_sees_the_message_only(store: SQLStore, app: Celery) -> None:
-    @app.task(bind=True)
+    @app.task(bind=True, shared=False)
     @idempotent(store, key=lambda order: order)
     def settle(self: Task, order: str) -> int:
         return next(_ids)
@@ -267,7 +267,10 @@ def test_a_bound_tasks_key_function_sees_the_message_only(store: SQLStore, app: 
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (lambda store, app: idempotent(store)(app.task(have_effect)), "below @app.task"),
+        (
+            lambda store, app: idempotent(store)(app.task(have_effect, shared=False)),
+            "below @app.task",
+        ),
         (lambda store, app: idempotent(store, lease_seconds=0), "must be above 0"),
         (lambda store, app: idempotent(store, remember_seconds=-1), "must be above 0"),
         (lambda store, app: current_lease(), "inside a function under @idempotent"),
