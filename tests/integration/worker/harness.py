@@ -184,6 +184,11 @@ class Worker:
     def exit_code(self) -> int | None:
         return self._process.poll()
 
+    def kill_main(self) -> None:
+        """End its main process alone; the kernel ends the children with it."""
+        self._process.kill()
+        self._process.wait(10)
+
     def kill(self) -> None:
         """End it, and its children, without a chance to say goodbye."""
         with contextlib.suppress(ProcessLookupError):
