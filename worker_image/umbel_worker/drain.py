@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         controller: Any
         hub: Any
         pool: Any
+        restart_count: int
         task_buckets: Any
         task_consumer: Any
         timer: Any
@@ -151,6 +152,10 @@ class Draining(Consumer):
         return on_message
 
     def _recounted(self, message: Any, bound: Bound) -> bool:
+        # A node that was killed flags every message that waits in its queues. A worker that has
+        # lost its broker before may see just that; one that died and came back has not.
+        if self.restart_count > 0:
+            return False
         self.umbel_handback.learn(self.task_consumer)
         return poison.recount(message, bound, self._request)
 
