@@ -12,9 +12,9 @@ tasks or `app.conf`.
 
 import math
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from celery import signals
+from celery.worker import strategy
 
 from umbel_worker.contract import CONFIG_ENV, WorkerConfig
 
@@ -126,21 +126,52 @@ def transport_options(
     return {**(own or {}), "visibility_timeout": visibility_timeout}
 
 
+class Limited:
+    """A request whose time limits are cut to the pool's, as it reads them from its message."""
+
+    umbel_limit: "Callable[[object], tuple[Optional[float], Optional[float]]]"
+    umbel_limits: "tuple[Optional[float], Optional[float]]"
+
+    @property
+    def time_limits(self) -> "tuple[Optional[float], Optional[float]]":
+        """(hard, soft)."""
+        return self.umbel_limits
+
+    @time_limits.setter
+    def time_limits(self, asked: object) -> None:
+        # Nearly every message asks for none.
+        if asked not in ([None, None], (None, None)):
+            self.umbel_limits = type(self).umbel_limit(asked)
+
+
 def _limit_requests(config: WorkerConfig) -> None:
+    """Not by the signal `task_received`: that and a look into `app.conf` cost 24 us a task."""
     hard, soft = config.hard_time_limit, config.soft_time_limit
-    if hard is None and soft is None:
-        return
+    if hard is not None or soft is not None:
+        strategy.create_request_cls = limiting(strategy.create_request_cls, hard, soft)
 
-    def limit(request: Any = None, **_: Any) -> None:
-        task, conf = request.task, request.app.conf
-        asked = of_the_message(
-            request.time_limits,
-            (task.time_limit, conf.task_time_limit),
-            (task.soft_time_limit, conf.task_soft_time_limit),
-        )
-        request.time_limits = limited(asked, hard, soft)
 
-    signals.task_received.connect(limit, weak=False, dispatch_uid="umbel.limit")
+def limiting(
+    create: "Callable[..., Any]", hard: Optional[int], soft: Optional[int]
+) -> "Callable[..., Any]":
+    """`create_request_cls` whose classes, one for each task, keep to the pool's limits."""
+
+    def create_request_cls(base: Any, task: Any, *args: Any, **kwargs: Any) -> Any:
+        used, conf = create(base, task, *args, **kwargs), task.app.conf
+        declared_hard = (task.time_limit, conf.task_time_limit)
+        declared_soft = (task.soft_time_limit, conf.task_soft_time_limit)
+
+        def limit(asked: object) -> "tuple[Optional[float], Optional[float]]":
+            return limited(of_the_message(asked, declared_hard, declared_soft), hard, soft)
+
+        members = {
+            "__doc__": used.__doc__,
+            "umbel_limit": staticmethod(limit),
+            "umbel_limits": limit(None),
+        }
+        return type(used.__name__, (Limited, used), members)
+
+    return create_request_cls
 
 
 def of_the_message(

@@ -36,13 +36,18 @@ def published(
     headers: Optional["dict[str, Any]"], properties: Optional["dict[str, Any]"]
 ) -> Optional[float]:
     """When a message was published, in seconds since 1970; None if nothing tells it."""
-    own = _seconds((headers or {}).get(HEADER))
-    if own is not None:
-        return own
-    milliseconds = _seconds((headers or {}).get(MILLISECONDS))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    return _seconds((properties or {}).get("timestamp"))
+    if headers:
+        if HEADER in headers:
+            own = _seconds(headers[HEADER])
+            if own is not None:
+                return own
+        if MILLISECONDS in headers:
+            milliseconds = _seconds(headers[MILLISECONDS])
+            if milliseconds is not None:
+                return milliseconds / 1000
+    if properties and "timestamp" in properties:
+        return _seconds(properties["timestamp"])
+    return None
 
 
 def _seconds(said: object) -> Optional[float]:
