@@ -21,18 +21,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from urllib.request import urlopen
 
 from celery import Celery
 from tests.builders import a_pool_body, a_short_pool_body, a_taskqueue
 from tests.integration.servers import RabbitMQServer, RedisServer, free_port, wait_until
 
-from umbel.resources.worker import arguments, worker_config
-from umbel.resources.worker_contract import BOOT_MODULE, CONFIG_ENV
-from umbel.spec.model import Pool, TaskQueueSpec
+from umbel.resources.worker import POD_ENV, arguments, worker_config
+from umbel.resources.worker_contract import BOOT_MODULE, CONFIG_ENV, METRICS_PATH
+from umbel.spec.model import Pool, TaskQueue, TaskQueueSpec
 
 ROOT = Path(__file__).parent.parent
 QUEUE = "bench"
-KINDS = {"no-op": (0.0, 4000), "1 ms": (0.001, 3000), "10 ms": (0.01, 600)}
+KINDS = {"no-op": (0.0, 2000), "1 ms": (0.001, 1500), "10 ms": (0.01, 300)}
 """Seconds of one task and how many there are."""
 WARM_UP = 400
 CONCURRENCY = 2
@@ -108,7 +109,9 @@ def run(broker: str, trials: int) -> Outcome:
     with TemporaryDirectory(prefix="umbel-bench-") as home, _server(broker, Path(home)) as url:
         for number in range(trials):
             for name, body in pools.items():
-                bench = Bench(Path(home), url, _spec(body(queues=[QUEUE], concurrency=CONCURRENCY)))
+                bench = Bench(
+                    Path(home), url, _queue(body(queues=[QUEUE], concurrency=CONCURRENCY))
+                )
                 pairs[name].append(_pair(bench, flipped=number % 2 == 1))
                 stock, umbel = pairs[name][-1]
                 figures = ", ".join(f"{k} {umbel.rates[k] / stock.rates[k]:.1%}" for k in KINDS)
@@ -126,8 +129,8 @@ def _pair(bench: "Bench", *, flipped: bool) -> tuple[Run, Run]:
     return stock, umbel
 
 
-def _spec(pool: dict[str, object]) -> TaskQueueSpec:
-    return a_taskqueue(pools=[pool], app="throughput_app").spec
+def _queue(pool: dict[str, object]) -> TaskQueue:
+    return a_taskqueue(pools=[pool], app="throughput_app")
 
 
 @contextmanager
@@ -153,10 +156,11 @@ def _server(broker: str, home: Path) -> Iterator[str]:
 class Bench:
     """One pool's workers, each of them started to empty the queue once."""
 
-    def __init__(self, home: Path, url: str, spec: TaskQueueSpec) -> None:
-        self._home, self._url, self._spec = home, url, spec
-        self._pool = spec.pools[0]
+    def __init__(self, home: Path, url: str, queue: TaskQueue) -> None:
+        self._home, self._url, self._queue = home, url, queue
+        self._pool = queue.spec.pools[0]
         self._marks = home / "marks"
+        self._port = free_port()
 
     def measure(self, *, umbel: bool) -> Run:
         """Fill the queue, start a worker, and see it through."""
@@ -168,7 +172,9 @@ class Bench:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         try:
-            wait_until("the queue is empty", lambda: self._emptied(worker), 180)
+            wait_until("the queue is empty", lambda: self._emptied(worker), 600)
+            if umbel:
+                self._scrape()
             time.sleep(1)  # acknowledgements and what the children still let go of
             tasks = sum(count for _, count in KINDS.values()) + WARM_UP
             pids = _family(worker.pid)
@@ -194,6 +200,10 @@ class Bench:
                     producer.send_task("work", (seconds,), queue=QUEUE)
                 producer.send_task("mark", (name,), queue=QUEUE)
 
+    def _scrape(self) -> None:
+        with urlopen(f"http://127.0.0.1:{self._port}{METRICS_PATH}", timeout=5) as answer:
+            answer.read()
+
     def _emptied(self, worker: "subprocess.Popen[bytes]") -> bool:
         if worker.poll() is not None:
             message = f"the worker ended: {(self._home / 'log').read_text()[-2000:]}"
@@ -215,10 +225,11 @@ class Bench:
         }  # fmt: skip
 
     def _command(self, *, umbel: bool) -> list[str]:
-        given = arguments(self._spec, self._pool)
+        given = arguments(self._queue.spec, self._pool)
         if not umbel:
             at = given.index(BOOT_MODULE)
             given = given[: at - 1] + given[at + 1 :]
+        given = [word.replace(f"$({POD_ENV})", "pod") for word in given]  # as the kubelet does
         return [sys.executable, "-m", "celery", *given]
 
     def _environment(self, *, umbel: bool) -> dict[str, str]:
@@ -227,15 +238,16 @@ class Bench:
             "PYTHONPATH": f"{ROOT / 'benchmarks'}:{ROOT / 'worker_image'}",
             "CELERY_BROKER_URL": self._url,
             "BENCH_MARKS": str(self._marks),
+            POD_ENV: "pod",
         }
         if not umbel:
-            return environment | {"BENCH_CONF": json.dumps(_stock(self._spec, self._pool))}
-        config = worker_config(self._spec, self._pool)
+            return environment | {"BENCH_CONF": json.dumps(_stock(self._queue.spec, self._pool))}
+        config = worker_config(self._queue, self._pool)
         if not self._url.startswith("redis"):
             config = replace(config, visibility_timeout=None)
         return environment | {
             CONFIG_ENV: config.to_json(),
-            "UMBEL_WORKER_HEALTH_ADDRESS": f"127.0.0.1:{free_port()}",
+            "UMBEL_WORKER_HEALTH_ADDRESS": f"127.0.0.1:{self._port}",
         }
 
 
