@@ -169,3 +169,21 @@ async def test_a_node_full_of_pods_is_worked_off_in_bounded_parts():
     await world.turn()
     await world.turn()
     assert waiting(world) == 150
+
+
+async def test_the_dead_do_not_wait_behind_living_suspects():
+    """Somebody took the labels off 100 pods, so that the watches do not show them."""
+    world = World(a_body())
+    for number in range(100):
+        pod = a_pod_body(f"pod-{number}")
+        del pod["metadata"]["labels"]
+        world.cluster.put(pod)
+        worker = an_incarnation(id=str(number), node=f"long@pod-{number}", seen_seconds_ago=4.0)
+        world.broker.register(worker, reports=0)
+    dead = an_incarnation(id="dead", node="long@gone", seen_seconds_ago=6.0)
+    world.broker.register(dead, reports=0)
+
+    await world.turn()
+
+    assert "dead" not in world.broker.holdings
+    assert len(world.broker.holdings) == 100

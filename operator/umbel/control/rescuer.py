@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from umbel.autoscaling.snapshot import BrokerFailure
 from umbel.brokers.redis_contract import Incarnation
@@ -102,7 +103,7 @@ class Rescuer:
     async def _of_queue(
         self, holdings: Holdings, queue: TaskQueue, several: Sequence[Incarnation]
     ) -> tuple[tuple[str, str], Rescue]:
-        chosen = several[:MOST_IN_A_TURN]
+        chosen = sorted(several, key=_silence, reverse=True)[:MOST_IN_A_TURN]
         ends = await asyncio.gather(*(self._of_worker(holdings, queue, one) for one in chosen))
         return queue.key, Rescue(
             returned=[end for end in ends if isinstance(end, Returned) and end.messages],
@@ -127,6 +128,11 @@ class Rescuer:
         pool = suspect.node.rpartition("@")[0]
         log.debug("%s: %s messages of %s, %s", queue.key, messages, suspect.node, cause)
         return Returned(pool=pool, pod=suspect.pod, cause=cause, messages=messages)
+
+
+def _silence(worker: Incarnation) -> float:
+    """The longest silent come first, so that the dead never wait behind suspects that live."""
+    return inf if worker.seen_seconds_ago is None else worker.seen_seconds_ago
 
 
 def _unread(failure: BrokerFailure) -> str:
