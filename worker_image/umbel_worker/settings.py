@@ -89,12 +89,22 @@ def enforce(worker: Any, config: WorkerConfig) -> None:
 def configure(worker: Any, config: WorkerConfig) -> None:
     """Change what `app.conf` says; it may have been written anew since the last time."""
     conf = worker.app.conf
-    conf.update(configuration(config))
+    put(conf, configuration(config))
     # Read by kombu's Redis transports only; an AMQP connection has no such option.
     if config.visibility_timeout is not None and worker._conninfo.transport.driver_type == "redis":
-        conf.broker_transport_options = transport_options(
-            conf.broker_transport_options, config.visibility_timeout
-        )
+        options = transport_options(conf.broker_transport_options, config.visibility_timeout)
+        put(conf, {"broker_transport_options": options})
+
+
+def put(conf: Any, values: "Mapping[str, Any]") -> None:
+    """Write into `app.conf` such that it is what is read.
+
+    Before Celery 5.7 a setting of an application with a namespace (as Django projects have it) is
+    looked up with its prefix first, everywhere, so a plain write is never seen.
+    """
+    conf.update(values)
+    for name, value in values.items():
+        conf.changes[conf._to_keys(name)[0]] = value
 
 
 def mark(tasks: "Iterable[Any]", config: WorkerConfig) -> None:

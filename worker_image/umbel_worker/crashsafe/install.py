@@ -10,6 +10,7 @@ from typing import Any, Optional
 from celery import signals
 from celery.utils.log import get_logger
 
+from umbel_worker import settings
 from umbel_worker.contract import WorkerConfig
 from umbel_worker.status import Status
 
@@ -68,8 +69,8 @@ def _take_over(worker: Any, config: WorkerConfig, status: Status) -> None:
     loss.install(worker, ledger)
     conf = worker.app.conf
     # What runs keeps its message, so there is no reason to end it; and it counts as prefetched.
-    conf.worker_cancel_long_running_tasks_on_connection_loss = False
-    conf.worker_enable_prefetch_count_reduction = False
+    settings.put(conf, {"worker_cancel_long_running_tasks_on_connection_loss": False,
+                        "worker_enable_prefetch_count_reduction": False})  # fmt: skip
     options = conf.broker_transport_options or {}
     timeout = options.get("visibility_timeout") or DEFAULT_VISIBILITY_TIMEOUT
     renewal = Renewal(ledger, float(timeout))

@@ -42,7 +42,7 @@ def sweep_often(sender: Any = None, **_: Any) -> None:
 
 def _sweep(consumer: Any) -> None:
     for channel in list(consumer.connection.transport.cycle._channels):
-        if channel._registered:
+        if getattr(channel, "_registered", True):  # older kombus have no such mark
             channel.qos.restore_visible(num=channel.unacked_restore_limit, interval=1)
 
 
