@@ -23,7 +23,7 @@ import redis
 from celery import Celery
 from celery.app.control import Control
 from celery.result import AsyncResult
-from kombu import Connection
+from kombu import Connection, Exchange, Queue
 from tests.integration.servers import free_port
 from tests.integration.worker.versions import python_of
 
@@ -276,6 +276,12 @@ class Scene:
     def quorum(self) -> None:
         """Have the queue made as a quorum queue."""
         self._producer.conf.task_create_missing_queue_type = "quorum"
+
+    def declares(self, arguments: Mapping[str, object]) -> None:
+        """Have the producer declare the queue with these arguments."""
+        queue = Queue(self.queue, Exchange(self.queue, type="direct"), routing_key=self.queue,
+                      queue_arguments=dict(arguments))  # fmt: skip
+        self._producer.conf.task_queues = [queue]
 
     def control(self) -> Control:
         """Celery's remote control of this scene's workers."""
