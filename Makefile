@@ -17,7 +17,7 @@ demo: venv cluster-up images ## Show the main job, from nothing to a summary (fr
 	@$(in_cluster) $(python) -m hack.demo
 
 .PHONY: test
-test: check services matrix e2e ## Everything: check, contract and integration tests with real brokers, end to end
+test: check services e2e ## Everything: check, contract and integration tests with real brokers, end to end
 
 .PHONY: check
 check: no-shadow venv ## Lint, types, import contracts, unit, property and simulation tests (under a minute)
@@ -32,7 +32,7 @@ check: no-shadow venv ## Lint, types, import contracts, unit, property and simul
 matrix: venv ## Settings win: every supported Celery, application style, pool and broker
 	@hack/tools brokers
 	@hack/tools celery
-	.venv/bin/pytest -q -m matrix tests/integration/worker
+	UMBEL_MATRIX=full .venv/bin/pytest -q -m matrix tests/integration/worker
 
 .PHONY: e2e
 e2e: venv cluster-up images ## End-to-end tests on the cluster
@@ -73,6 +73,7 @@ services: venv
 	@hack/tools brokers
 	@hack/tools celery
 	.venv/bin/pytest -n 3 --dist loadfile -m 'not e2e and not matrix' tests/contract tests/integration
+	.venv/bin/pytest -q -m matrix tests/integration/worker
 
 # Python's own `operator` would be hidden by a package of that name.
 .PHONY: no-shadow
