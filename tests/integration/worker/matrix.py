@@ -194,7 +194,8 @@ class Play:
         until("successors start", lambda: self._count("start", "w"), (self.slots).__eq__)
         begin, successor = times("start", "s"), times("start", "w")
         assert successor[0] - begin[0] - HARD > -0.2
-        assert successor[-1] - begin[-1] - HARD < 8, "the limits of the message or application"
+        # Those of the message and the application are above 60 s; a busy machine forks slowly.
+        assert successor[-1] - begin[-1] - HARD < 30
         assert not self.scene.events.of("end", "s")
         if self.style.processes:
             soft = times("soft", "s")
