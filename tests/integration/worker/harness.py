@@ -298,6 +298,9 @@ class Scene:
         self._producer.conf.result_backend = directory.as_uri()
         return {"CELERY_RESULT_BACKEND": directory.as_uri()}
 
+    def latest(self) -> Worker:
+        return self._workers[-1]
+
     def running(self) -> int:
         return len(self.events.of("start")) - len(self.events.of("end"))
 
@@ -320,10 +323,11 @@ class RedisScene(Scene):
 
     kind = "redis"
 
-    def __init__(self, url: str, queue: str, home: Path) -> None:
+    def __init__(self, url: str, queue: str, home: Path, *, flush: bool = True) -> None:
         super().__init__(url, queue, home)
         self.client = redis.Redis.from_url(url)
-        self.client.flushdb()
+        if flush:
+            self.client.flushdb()
 
     def ready(self) -> int:
         return int(self.client.llen(self.queue))

@@ -310,7 +310,7 @@ class Poller(transport.MultiChannelPoller):
 def refused(error: ResponseError) -> bool:
     """Whether the server will say the same tomorrow."""
     text = str(error).lower()
-    signs = ("noperm", "permission", "unknown command", "unknown redis")
+    signs = ("noperm", "permission", "can't run", "acl failure", "unknown command", "unknown redis")
     return any(sign in text for sign in signs)
 
 

@@ -181,6 +181,9 @@ class Ledger:
             f"{self.prefix}umbel.malformed",
             contract.workers_key(self.prefix),
         )
+        # Redis may refuse what scripts call: find out before anything is held.
+        nobody = f"{self.prefix}umbel.nobody.{incarnation.id}"
+        scripts.PROBE(self.client, [f"{nobody}.{what}" for what in "hzl"])
         reply = scripts.REGISTER(
             self.client,
             [keys.workers, keys.seen, contract.gone_key(self.prefix)],
@@ -191,10 +194,6 @@ class Ledger:
         if bytes_to_str(reply) == scripts.GONE:
             message = "this worker's pod is gone, says Kubernetes: it takes nothing more"
             raise FencedError(message)
-        # Redis may refuse what a script calls: find out now, with a list that nobody has.
-        scripts.TAKE(
-            self.client, [*keys[:5], f"{self.prefix}umbel.nothing"], incarnation.id, 1, "1"
-        )
         self.incarnation, self.keys = incarnation, keys
 
     def _recover_own(self) -> None:
@@ -305,9 +304,13 @@ class Ledger:
         self.channels.clear()
 
     def leave(self) -> None:
-        """Put back whatever is left, and take every trace of this incarnation out of Redis."""
-        own, self.incarnation = self.incarnation, None
-        if own is not None and self.pid == os.getpid():
+        """Take every trace of this incarnation out of Redis, if it holds nothing any more.
+
+        At a cold shutdown it may; whoever ends the process hands that back.
+        """
+        own = self.incarnation
+        if own is not None and self.pid == os.getpid() and not self.known():
+            self.incarnation = None
             contract.run(self.client, contract.recover(own, self.prefix))
 
 

@@ -22,6 +22,7 @@ class Keeping(Consumer):
     """A consumer whose running tasks outlive its connection; mixed in above `drain.Draining`."""
 
     umbel_ledger: Ledger
+    max_prefetch_count: int
     _begun_requests: "tuple[Any, ...]" = ()
     _connection_lost = False
 
@@ -36,6 +37,10 @@ class Keeping(Consumer):
         if channel is not None and channel in self.umbel_ledger.channels:
             self.umbel_ledger.keep(channel, waiting)
         super().on_connection_error_after_connected(exc)
+        # What runs counts as prefetched on the next channel; Celery need not count it too. Before
+        # 5.4 there is no setting for that.
+        self.initial_prefetch_count = self.max_prefetch_count
+        self._maximum_prefetch_restored = True
 
     def on_close(self) -> None:
         """Called next; also when the worker stops."""

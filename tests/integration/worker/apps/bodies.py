@@ -26,7 +26,11 @@ CONF = {
     "worker_pool": "solo",
     "worker_soft_shutdown_timeout": 20.0,
     "task_annotations": {"*": {"acks_late": SAYS["acks_late"]}},
-    "broker_transport_options": {"visibility_timeout": 2, "priority_steps": [0, 4]},
+    "broker_transport_options": {
+        "visibility_timeout": 2,
+        "priority_steps": [0, 4],
+        **json.loads(os.environ.get("TEST_TRANSPORT", "{}")),
+    },
 }
 
 
