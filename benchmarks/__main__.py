@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from benchmarks import kills, nodekill, reports, spike, stops, throughput
+from benchmarks import (
+    crashsafe,
+    crashsafe_speed,
+    kills,
+    nodekill,
+    reports,
+    spike,
+    stops,
+    throughput,
+)
 
 
 class Outcome(Protocol):
@@ -44,6 +53,12 @@ BENCHMARKS |= {
 BENCHMARKS["reports"] = Benchmark(
     headings=reports.HEADINGS, run=reports.run, trials={"redis": 30, "rabbitmq": 30}
 )
+BENCHMARKS |= {
+    "crashsafe": Benchmark(headings=crashsafe.HEADINGS, run=crashsafe.run, trials={"redis": 60}),
+    "crashsafe-speed": Benchmark(
+        headings=crashsafe_speed.HEADINGS, run=crashsafe_speed.run, trials={"redis": 3}
+    ),
+}
 BROKERS = ("redis", "rabbitmq")
 
 
