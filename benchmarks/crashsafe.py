@@ -74,6 +74,8 @@ class Stream:
 
     def __init__(self, scene: RedisScene) -> None:
         self.scene, self._random = scene, random.Random(7)
+        # the workers' application has these
+        scene._producer.conf.broker_transport_options = {"priority_steps": [0, 4]}
         self.count = 0
 
     def during(self, enough: Event) -> None:

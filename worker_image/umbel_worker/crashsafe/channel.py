@@ -59,6 +59,9 @@ class Taking(Base):
     _look_at = 0.0
     _brpop_sent_at: Optional[float] = None
     _woken = False
+    _woken_to_race = _racing = False
+    """The take to be sent, or sent, answers a wake-up that others got too."""
+    _lost_race = False
     _script_known = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -99,6 +102,7 @@ class Taking(Base):
         self._queues, self._keys = queues, self._lists(queues)
         self._in_poll = self.client.connection
         self._woken = False
+        self._racing, self._woken_to_race = self._woken_to_race, False
         self._send_take()
 
     def _join(self) -> bool:
@@ -169,6 +173,7 @@ class Taking(Base):
 
     def _deliver(self, reply: Any) -> bool:
         self._in_poll = None
+        self._lost_race = False
         self._poll.reset()
         if isinstance(reply, (bytes, str)):
             self.umbel_ledger.fence()
@@ -211,6 +216,7 @@ class Taking(Base):
             ledger.poll(str(error))
 
     def _found_nothing(self) -> None:
+        self._lost_race = self._lost_race or self._racing
         if self._woken:
             self._in_poll = None
         elif self.umbel_ledger.polls:
@@ -253,8 +259,13 @@ class Taking(Base):
         """Something was said on the waker's connection."""
         if self.umbel_waker is not None:
             self.umbel_waker.drain()
-        self._woken = True
-        self.umbel_stop_waiting()
+        if self._lost_race and self.umbel_state is State.WAITING:
+            # Others were quicker last time: look before leaping, at a sixth of the commands.
+            self._woken = False
+            self._send(State.ASKING, "EXISTS", *self._keys)
+        else:
+            self._woken = self._woken_to_race = True
+            self.umbel_stop_waiting()
         raise Empty  # no message yet
 
     # --- ending
