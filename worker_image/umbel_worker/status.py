@@ -27,11 +27,9 @@ class Status:
     last_beat: Optional[float] = None
     """Monotonic seconds when the event loop last ran; None where no standstill can be told:
     tasks of every pool but prefork may block the loop and be in the right."""
-    crash_safe_off: Optional[str] = None
-    """Why consuming from Redis is not crash-safe though it was asked to be; None where it is, or
-    was not."""
-    crash_safe_polls: Optional[str] = None
-    """Why new messages are asked for instead of told of; None where they are told of."""
+    crash_safe: Optional[str] = None
+    """Why consuming from Redis is not crash-safe as it was asked to be ("off: ..."), or is so at
+    a price ("polling: ..."); None where there is nothing to say."""
 
 
 def ready(status: Status) -> Verdict:

@@ -38,7 +38,7 @@ def install(worker: Any, config: WorkerConfig, status: Status) -> None:
         return
     reason = unfit()
     if reason is not None:
-        status.crash_safe_off = reason
+        status.crash_safe = f"off: {reason}"
         log.error("umbel: not crash-safe: %s", reason)
         return
     _take_over(worker, config, status)

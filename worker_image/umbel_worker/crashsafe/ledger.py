@@ -130,13 +130,13 @@ class Ledger:
     def refuse(self, why: str) -> None:
         """Leave everything to stock kombu from now on."""
         self.off = True
-        self.status.crash_safe_off = why
+        self.status.crash_safe = f"off: {why}"
         log.error("umbel: not crash-safe, Redis refuses what that needs: %s", why)
 
     def poll(self, why: str) -> None:
         """Ask for messages from now on."""
         self.polls = True
-        self.status.crash_safe_polls = why
+        self.status.crash_safe = f"polling: {why}"
         log.warning("umbel: crash-safe, but asking for messages all the time: %s", why)
 
     def join(self, channel: Any) -> None:
