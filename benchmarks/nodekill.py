@@ -21,8 +21,8 @@ HEADINGS = ("benchmark", "broker", "kills", "accepted", "children", "lost", "rej
             "more than once", "bar", "holds")  # fmt: skip
 RETRIES = 3
 LINKS = 3
-UP_SECONDS = 3.0
-"""How long the node serves between two kills."""
+UP_SECONDS = 6.0
+"""How long the node serves between two kills: workers wait for up to 4 s to connect again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
