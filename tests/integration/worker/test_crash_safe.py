@@ -214,9 +214,9 @@ def test_a_living_worker_taken_for_dead_settles_nothing_that_was_put_back(redis_
 def test_a_message_whose_delivery_got_lost_is_put_back_by_its_worker(redis_scene: RedisScene):
     scene = redis_scene
     scene.worker(LATE).wait_ready()
-    [one] = incarnations(scene)
     scene.send("hold", "busy", "g")
     until("it runs", scene.running, lambda n: n == 1)
+    [one] = incarnations(scene)
     scene.send("quick", "lost")
     payload = json.loads(scene.client.rpop(scene.queue))  # as its take did, and nobody was told
     tag, now = payload["properties"]["delivery_tag"], "1700000000.5"
