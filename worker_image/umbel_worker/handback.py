@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from celery.utils.log import get_logger
 
+from umbel_worker.redis_contract import COUNTED, REDELIVERIES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-HEADER = "umbel-redeliveries"
+HEADER = REDELIVERIES
 """How often the task came back from a process that did not survive it."""
 
 PUBLISH_SECONDS = 5.0
@@ -32,7 +34,9 @@ QUORUM_COUNT = "x-delivery-count"
 QUORUM_REQUEUES = 5
 """From so many on a copy is handed back, whose count begins anew: a limit is 20 unless set."""
 
-NOT_COPIED = frozenset({HEADER, "compression", "redelivered", QUORUM_COUNT, "x-acquired-count"})
+NOT_COPIED = frozenset(
+    {HEADER, COUNTED, "compression", "redelivered", QUORUM_COUNT, "x-acquired-count"}
+)
 """Headers about one delivery. A body is decompressed when it is received."""
 
 PROPERTIES = ("correlation_id", "reply_to", "message_id", "timestamp", "type", "app_id")

@@ -11,7 +11,6 @@ The trap: with the whole pod dies what ran beside the task, and that is counted 
 left to say whose fault it was.
 """
 
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 from celery import signals
@@ -23,6 +22,7 @@ from umbel_worker import handback
 from umbel_worker.contract import WorkerConfig
 from umbel_worker.counters import Counters
 from umbel_worker.handback import HEADER, Handback
+from umbel_worker.redis_contract import COUNTED, scheduled
 
 log = get_logger(__name__)
 
@@ -213,25 +213,17 @@ def recount(message: Any, bound: Bound, make: "Callable[[Any], Any]") -> bool:
     Returns:
         Whether that is all: it is a copy at the end of its queue now, or rejected for good.
     """
-    counted = handback.count(message) + 1
-    if not message.delivery_info.get("redelivered") or _still_scheduled(message.headers):
+    if not message.delivery_info.get("redelivered") or scheduled(message.headers):
         return False
+    done = bool(message.headers.get(COUNTED))  # by who put it back on Redis, at its queue's head
+    counted = handback.count(message) + (0 if done else 1)
     if counted > bound.most:
         request = make(message)
         if request is None:
             return False
         bury(request)
         return True
-    if not bound.handback.copy(message, counted):
+    if done or not bound.handback.copy(message, counted):
         return False
     message.ack_log_error(log, ())
     return True
-
-
-def _still_scheduled(headers: "dict[str, Any]") -> bool:
-    """Whether the task cannot have begun, for its time has not come."""
-    try:
-        eta = datetime.fromisoformat(headers["eta"])
-    except (KeyError, TypeError, ValueError):
-        return False
-    return eta.tzinfo is not None and eta > datetime.now(timezone.utc)

@@ -28,7 +28,7 @@ Semantics of putting back (`recover`):
   acknowledges what is put back here. So fencing a living worker loses nothing: it only repeats
   what that worker has not finished.
 - Each message goes to the head of the list that it came from (its queue and its priority), the
-  oldest foremost, marked as redelivered.
+  oldest foremost, marked as redelivered and with that counted (REDELIVERIES, COUNTED).
 - Who knows that a worker's pod will never be back says so (`for_good`): then no incarnation of that
   worker registers any more. It may still run, on a node that nobody reaches but Redis.
 - It may be called again, by anybody, at the same time: a message goes back once.
@@ -38,6 +38,7 @@ Semantics of putting back (`recover`):
 
 import json
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any, NamedTuple, Optional, Union
 
 TYPE_CHECKING = False
@@ -54,6 +55,13 @@ BEAT_SECONDS = 5.0
 
 BATCH = 100
 """Messages put back by one script: Redis does nothing else meanwhile."""
+
+REDELIVERIES = "umbel-redeliveries"
+"""Header: how often the task came back from a process that did not survive it."""
+
+COUNTED = "umbel-counted"
+"""Header: this redelivery is in REDELIVERIES already. Who gets the message need not put a copy with
+the new count at the *end* of its queue, where it would wait behind all that came since."""
 
 GONE_SECONDS = 7 * 86400
 """How long it is remembered that a worker is gone for good."""
@@ -265,11 +273,25 @@ def message_of(stored: "Union[bytes, str, None]", mark: bool = True) -> str:
     try:
         message = json.loads(stored)[0]
         if mark:
-            message.setdefault("headers", {})["redelivered"] = True
+            headers = message.setdefault("headers", {})
+            headers["redelivered"] = True
             message["properties"]["delivery_info"]["redelivered"] = True
+            if not scheduled(headers):
+                before = headers.get(REDELIVERIES)
+                headers[REDELIVERIES] = before + 1 if type(before) is int else 1
+                headers[COUNTED] = True
     except (ValueError, TypeError, LookupError, AttributeError):
         return ""  # not kombu's: left to kombu's own sweep
     return json.dumps(message)
+
+
+def scheduled(headers: "dict[str, Any]") -> bool:
+    """Whether the task cannot have begun, for its time has not come."""
+    try:
+        eta = datetime.fromisoformat(headers["eta"])
+    except (KeyError, TypeError, ValueError):
+        return False
+    return eta.tzinfo is not None and eta > datetime.now(timezone.utc)
 
 
 def run(client: Any, steps: "Steps[T]") -> "T":

@@ -115,3 +115,21 @@ def test_a_worker_taken_for_dead_by_mistake_goes_on(redis_scene: RedisScene):
     until("it is done", lambda: scene.events.counts("start"), lambda c: c == {"a0": 1}, 30)
     until("it is there again", lambda: [w.id for w in registered(scene)],
           lambda ids: len(ids) == 1 and ids != [living.id])  # fmt: skip
+
+
+def test_what_a_killed_worker_held_runs_before_all_that_waits(redis_scene: RedisScene):
+    """It was counted as repeated by a copy at the end of the queue: 300 s behind a backlog."""
+    scene = redis_scene
+    victim = scene.worker(replace(OURS, max_redeliveries=3)).wait_ready()
+    scene.send("hold", "a0", "g")
+    until("it runs", scene.running, lambda n: n == 1)
+    scene.send_many("quick", "b", 50)
+    (dead,) = registered(scene)
+    victim.kill()
+    put_back(scene, dead, for_good=True)
+    scene.events.open("g")
+
+    scene.worker(replace(OURS, max_redeliveries=3)).wait_ready()
+
+    until("all is done", lambda: len(scene.events.of("start")), lambda n: n == 52)
+    assert [event["key"] for event in scene.events.of("start")][:3] == ["a0", "a0", "b0"]
