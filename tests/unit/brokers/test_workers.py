@@ -1,6 +1,7 @@
 """The listener's thread goes on, whatever its source does."""
 
 import asyncio
+import json
 import logging
 import time
 
@@ -26,7 +27,7 @@ class Source:
         if self.breaks:
             raise self.breaks.pop(0)
         time.sleep(0.01)
-        said = a_report(busy=2).to_fields()
+        said = json.loads(json.dumps(a_report(busy=2).to_fields()))  # as it comes off the wire
         return [{"type": "worker-heartbeat", "hostname": "long@pod", "umbel": said}]
 
     def disconnect(self) -> None:
