@@ -36,9 +36,7 @@ if TYPE_CHECKING:
         _request_dict: "dict[str, Any]"
         acknowledged: bool
         app: Any
-        argsrepr: str
         id: str
-        kwargsrepr: str
         message: Any
         name: str
         store_errors: bool
@@ -165,14 +163,8 @@ def bury(request: Any) -> None:
     error = WorkerLostError(
         f"its process did not survive it, {most + 1} times: rejected (maxRedeliveries: {most})"
     )
-    log.error(
-        "umbel: rejected %s[%s]: %s; args=%s kwargs=%s",
-        request.name,
-        request.id,
-        error,
-        request.argsrepr,
-        request.kwargsrepr,
-    )
+    # Without its arguments: they may hold what no log may.
+    log.error("umbel: rejected %s[%s]: %s", request.name, request.id, error)
     request.umbel_bound.counters.count(request.task.name, "poisoned")
     super(Bounded, request).reject(requeue=False)
     if not request.umbel_over_limit:  # at a hard limit Celery has done this
