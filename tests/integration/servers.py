@@ -86,6 +86,9 @@ class _Server:
     def pause(self) -> None:
         """Let it hang: connections stay open, nothing is answered (SIGSTOP)."""
         self._signal(signal.SIGSTOP)
+        if self._process is not None:
+            group = self._process.pid
+            wait_until(f"process group {group} stands still", lambda: _all_stopped(group), 10)
 
     def resume(self) -> None:
         """Let it go on (SIGCONT)."""
@@ -107,6 +110,16 @@ class _Server:
     def stop(self) -> None:
         """End it and wait until it is gone."""
         raise NotImplementedError
+
+
+def _all_stopped(group: int) -> bool:
+    """Whether every thread of a process group was stopped: a signal takes effect a moment later."""
+    states = []
+    for status in Path("/proc").glob("[0-9]*/task/[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # ended meanwhile
+            state, _, its_group = status.read_text().rpartition(")")[2].split()[:3]
+            states += [state] if int(its_group) == group else []
+    return bool(states) and all(state in "TtZX" for state in states)
 
 
 class RedisServer(_Server):

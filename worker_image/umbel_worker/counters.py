@@ -20,7 +20,7 @@ from billiard.exceptions import WorkerLostError
 from celery.exceptions import Ignore, Reject, Retry, Terminated
 from celery.worker import state, strategy
 
-from umbel_worker import stamp
+from umbel_worker import handback, stamp
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         """What is used of `celery.worker.request.Request`."""
 
         delivery_info: "dict[str, Any]"
+        message: Any
         task: Any
 
         def on_accepted(self, pid: int, time_accepted: float) -> None:
@@ -105,7 +106,8 @@ class TaskCounts:
         self.rejected = 0
         """Raised `Reject`."""
         self.redelivered = 0
-        """Begun from a message that the broker had delivered before."""
+        """Begun from a message that the broker had delivered before, or from a copy of one whose
+        process did not survive it."""
         self.interrupted = 0
         """Begun and not ended: its process was lost, or it was stopped."""
         self.poisoned = 0
@@ -232,9 +234,9 @@ class Counted(Request):
     def _began(self, at: float) -> None:
         self.umbel_began = at
         try:
-            redelivered = bool(self.delivery_info.get("redelivered"))
+            again = self.delivery_info.get("redelivered") or handback.count(self.message)
             waited = stamp.waited(self)
-            self.umbel_counters.began(self.task.name, redelivered=redelivered, waited=waited)
+            self.umbel_counters.began(self.task.name, redelivered=bool(again), waited=waited)
         except Exception as error:  # noqa: BLE001 - what is not counted must run all the same
             self.umbel_counters.failed(error)
 

@@ -114,7 +114,8 @@ class Bounded(Request):
     def __init__(self, message: Any, *args: Any, **options: Any) -> None:
         super().__init__(message, *args, **options)
         # A task's own retry is a new message: its headers are taken from here.
-        self._request_dict.pop(HEADER, None)
+        for header in (HEADER, COUNTED):
+            self._request_dict.pop(header, None)
 
     def cancel(self, *args: Any, **options: Any) -> None:
         """Called for what runs when the worker ends at once."""

@@ -80,22 +80,21 @@ async def test_a_quorum_queue_at_work_never_looks_idle(
         queue, durable=True, auto_delete=False, arguments={"x-queue-type": "quorum"}
     )
     reader = reader_of(rabbitmq_server.url, rabbitmq_server.management_url)
-    await reader.read([queue])
-    send(channel, queue, 3)
-    assert reading(await reader.read([queue])).queues[queue].waiting == 3
-    taken = [channel.basic_get(queue) for _ in range(3)]
-    assert None not in taken
-    deadline = monotonic() + 8
-    while monotonic() < deadline:
-        counts = reading(await reader.read([queue])).queues[queue]
-        assert counts.unacknowledged == 3, "they run for 8 s, across at least one report"
-        await asyncio.sleep(0.2)
-    for message in taken:
-        channel.basic_ack(message.delivery_tag)
 
     async def read() -> QueueCounts:
         return reading(await reader.read([queue])).queues[queue]
 
+    await read()
+    send(channel, queue, 3)
+    await eventually("its members agree on all three", read, lambda counts: counts.waiting == 3)
+    taken = [channel.basic_get(queue) for _ in range(3)]
+    assert None not in taken
+    deadline = monotonic() + 8
+    while monotonic() < deadline:
+        assert (await read()).unacknowledged == 3, "they run for 8 s, across at least one report"
+        await asyncio.sleep(0.2)
+    for message in taken:
+        channel.basic_ack(message.delivery_tag)
     started = monotonic()
     idle = QueueCounts(waiting=0, unacknowledged=0)
     await eventually("done is seen", read, lambda counts: counts == idle, seconds=20)

@@ -14,7 +14,7 @@ from typing import Any
 from tests.integration.worker import harness
 from tests.integration.worker.harness import EARLY, LATE, RedisScene, Scene, Worker
 
-SOFT, HARD = 5, 8
+SOFT, HARD = 5, 12
 HEADERS = MappingProxyType({"time_limit": 77, "soft_time_limit": 70})
 """What a producer asks for."""
 
