@@ -1,5 +1,7 @@
 """What every broker adapter must do, the fake one included; run by the tests that subclass it."""
 
+import asyncio
+import itertools
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,6 +13,7 @@ from tests.builders import an_incarnation
 from umbel.autoscaling.snapshot import BrokerFailure, BrokerReading, QueueCounts
 from umbel.brokers.redis_contract import Incarnation
 from umbel.brokers.url import InvalidBrokerURL
+from umbel.brokers.worker_commands import WorkerReply
 from umbel.control.ports import BrokerReader, Brokers, Holdings
 from umbel.spec.model import RedisLayout
 
@@ -129,6 +132,86 @@ class HoldingsContract:
 
     def test_rabbitmq_needs_none(self, harness: Any):
         assert harness.brokers.holdings("amqp://broker", LAYOUT) is None
+
+
+class CommandHarness(Harness, Protocol):
+    """A broker with one worker, which takes from the queues `shop` and `mail`."""
+
+    node: str
+    layout: RedisLayout
+
+    def taken(self) -> set[str]:
+        """The queues that the worker takes from."""
+
+
+class CommandsContract:
+    """Subclasses give the fixture `harness`."""
+
+    @pytest.fixture
+    def commands(self, harness: CommandHarness) -> Any:
+        return harness.brokers.commands(harness.url, harness.layout)
+
+    async def until_taken(self, harness: CommandHarness, want: set[str]) -> None:
+        for _ in range(100):
+            if (seen := harness.taken()) == want:
+                return
+            await asyncio.sleep(0.05)
+        assert seen == want
+
+    async def test_a_worker_leaves_its_queues_and_comes_back_to_them(
+        self, harness: Any, commands: Any
+    ):
+        both, done = ["shop", "mail"], {harness.node: WorkerReply(refused=None)}
+        assert await commands.cancel_consumer(["shop"], [harness.node]) == done
+        await self.until_taken(harness, {"mail"})
+        assert await commands.cancel_consumer(both, [harness.node]) == done
+        await self.until_taken(harness, set())
+        assert await commands.add_consumer(both, [harness.node]) == done
+        await self.until_taken(harness, set(both))
+
+    async def test_who_does_not_exist_is_absent_and_the_others_answer(
+        self, harness: Any, commands: Any
+    ):
+        begun = asyncio.get_running_loop().time()
+        assert await commands.add_consumer(["shop"], ["long@nobody"]) == {}
+        replies = await commands.add_consumer(["shop"], ["long@nobody", harness.node])
+        assert set(replies) == {harness.node}
+        assert asyncio.get_running_loop().time() - begun < 5
+
+    async def test_a_command_to_nobody_is_not_one_to_everybody(self, harness: Any, commands: Any):
+        assert await commands.cancel_consumer(["shop"], []) == {}
+        assert await commands.cancel_consumer([], [harness.node]) == {}
+        assert harness.taken() == {"shop", "mail"}
+
+    async def test_a_broker_that_hangs_is_a_failure_and_keeps_nobody_waiting(
+        self, harness: Any, commands: Any
+    ):
+        loop, ticks = asyncio.get_running_loop(), []
+
+        async def tick() -> None:
+            while True:
+                ticks.append(loop.time())
+                await asyncio.sleep(0.02)
+
+        ticking = asyncio.create_task(tick())
+        harness.hang()
+        begun = loop.time()
+        try:
+            failure = await commands.cancel_consumer(["shop"], [harness.node])
+            seconds = loop.time() - begun
+        finally:
+            harness.resume()
+            ticking.cancel()
+        assert isinstance(failure, BrokerFailure)
+        assert failure.reason == "Timeout"
+        assert seconds < 5
+        assert max((b - a for a, b in itertools.pairwise(ticks)), default=0) < 1
+        assert set(await commands.add_consumer(["shop"], [harness.node])) == {harness.node}
+
+    def test_a_url_that_cannot_be_used_is_refused_without_showing_it(self, harness: Any):
+        with pytest.raises(InvalidBrokerURL) as refused:
+            harness.brokers.commands("kafka://me:s3cret@broker:9092", LAYOUT)
+        assert "s3cret" not in str(refused.value)
 
 
 class BrokerContract:

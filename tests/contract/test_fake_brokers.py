@@ -1,7 +1,7 @@
 """The fake that other tests build on keeps the contract of the real adapters."""
 
 import pytest
-from tests.contract.brokers import LAYOUT, BrokerContract, HoldingsContract
+from tests.contract.brokers import LAYOUT, BrokerContract, CommandsContract, HoldingsContract
 
 from umbel.autoscaling.snapshot import WorkerView
 from umbel.brokers.fake import FakeBrokers
@@ -12,6 +12,8 @@ URL = "redis://broker:6379/0"
 
 class FakeHarness:
     management_url = None
+    node = "long@pod-1"
+    layout = LAYOUT
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -26,6 +28,9 @@ class FakeHarness:
         if number:
             self.hold(queue, number)
         self.broker.register(worker, **{queue: number})
+
+    def taken(self) -> set[str]:
+        return self.broker.consumers[self.node]
 
     def hang(self) -> None:
         self.broker.hang(URL)
@@ -60,3 +65,11 @@ class TestFakeHoldings(HoldingsContract):
     @pytest.fixture
     def harness(self) -> FakeHarness:
         return FakeHarness()
+
+
+class TestFakeCommands(CommandsContract):
+    @pytest.fixture
+    def harness(self) -> FakeHarness:
+        harness = FakeHarness()
+        harness.broker.consumers[harness.node] = {"shop", "mail"}
+        return harness

@@ -9,6 +9,9 @@ from umbel.brokers.rabbitmq_steward import RabbitMQSteward
 from umbel.brokers.redis import RedisReader
 from umbel.brokers.redis_holdings import RedisHoldings
 from umbel.brokers.url import BrokerURL, Kind, parse_broker_url, parse_management_url
+from umbel.brokers.worker_commands import Commands
+from umbel.brokers.worker_commands_rabbitmq import RabbitMQCommands
+from umbel.brokers.worker_commands_redis import RedisCommands
 from umbel.brokers.worker_events_rabbitmq import RabbitMQEvents
 from umbel.brokers.worker_events_redis import RedisEvents
 from umbel.brokers.workers import EventSource, Listener
@@ -19,6 +22,9 @@ DEFAULT_TIMEOUT_SECONDS: Final = 1.5
 
 STEWARD_TIMEOUT_SECONDS: Final = 10.0
 """Of one request: nothing waits for it."""
+
+REPLY_SECONDS: Final = 1.0
+"""For workers to answer a command; an idle one does within 20 ms."""
 
 
 class KombuBrokers:
@@ -68,6 +74,13 @@ class KombuBrokers:
         if broker.kind is not Kind.REDIS:
             return None
         return RedisHoldings(broker, layout, self._timeout)
+
+    def commands(self, url: str, layout: RedisLayout) -> Commands:
+        """As `Brokers.commands`."""
+        broker = parse_broker_url(url)
+        if broker.kind is Kind.REDIS:
+            return Commands(RedisCommands(broker, layout, REPLY_SECONDS, self._timeout))
+        return Commands(RabbitMQCommands(broker, self._monotonic, REPLY_SECONDS, self._timeout))
 
 
 def _source(url: BrokerURL, layout: RedisLayout, monotonic: Callable[[], float]) -> EventSource:

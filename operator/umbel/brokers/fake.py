@@ -18,6 +18,12 @@ from umbel.brokers import failures
 from umbel.brokers.fake_rabbitmq import FakeSteward, FakeVirtualHost
 from umbel.brokers.redis_contract import Incarnation
 from umbel.brokers.url import Kind, parse_broker_url
+from umbel.brokers.worker_commands import (
+    CANCEL_CONSUMER,
+    Commands,
+    WorkerCommand,
+    WorkerReply,
+)
 from umbel.brokers.worker_events import MEMORY_SECONDS
 from umbel.spec.model import RedisLayout
 
@@ -46,6 +52,8 @@ class FakeBroker:
     """What crash-safe workers hold, by incarnation."""
     gone: set[str] = field(default_factory=set)
     """Workers that were put back for good."""
+    consumers: dict[str, set[str]] = field(default_factory=dict)
+    """The queues that each worker takes from, by node name; only these answer commands."""
     reads: list[tuple[str, ...]] = field(default_factory=list)
     """The queues of every read, in order: one read a tick is part of the circle's contract."""
     vhost: FakeVirtualHost = field(default_factory=FakeVirtualHost)
@@ -158,6 +166,24 @@ class FakeHoldings:
         self._broker.open_holdings -= 1
 
 
+class FakeCarrier:
+    """A `Carrier` to the consumers of a `FakeBroker`."""
+
+    def __init__(self, broker: FakeBroker) -> None:
+        self._broker = broker
+
+    async def carry(self, asked: WorkerCommand) -> Mapping[str, WorkerReply] | BrokerFailure:
+        """As `Carrier.carry`."""
+        if self._broker.failure is not None:
+            return self._broker.failure
+        reached = asked.destinations & self._broker.consumers.keys()
+        for node in reached:
+            taken = self._broker.consumers[node]
+            change = taken.difference_update if asked.method == CANCEL_CONSUMER else taken.update
+            change(asked.queues)
+        return {node: WorkerReply(refused=None) for node in reached}
+
+
 class FakeBrokers:
     """`umbel.control.ports.Brokers`; one `FakeBroker` for each broker that a URL means."""
 
@@ -193,3 +219,7 @@ class FakeBrokers:
         if parse_broker_url(url).kind is not Kind.REDIS:
             return None
         return FakeHoldings(self.broker(url))
+
+    def commands(self, url: str, layout: RedisLayout) -> Commands:  # noqa: ARG002 - the Protocol's
+        """As `Brokers.commands`."""
+        return Commands(FakeCarrier(self.broker(url)))

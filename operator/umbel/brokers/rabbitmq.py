@@ -16,7 +16,7 @@ import amqp
 
 from umbel.autoscaling.snapshot import BrokerFailure, BrokerReading, BrokerResult, QueueCounts
 from umbel.brokers import failures
-from umbel.brokers.rabbitmq_amqp import AmqpSession
+from umbel.brokers.rabbitmq_amqp import AmqpSession, failure
 from umbel.brokers.rabbitmq_http import ManagementAPI, ManagementFailure
 from umbel.brokers.rabbitmq_management import Listing, Management
 from umbel.brokers.rabbitmq_sightings import Sightings
@@ -60,7 +60,7 @@ class RabbitMQReader:
                     return await self._read(tuple(dict.fromkeys(queues)))
             except (amqp.AMQPError, OSError) as error:
                 self._disconnect()
-                return _failure(self._url, error, self._timeout)
+                return failure(self._url, error, self._timeout)
 
     async def close(self) -> None:
         """As `BrokerReader.close`."""
@@ -138,16 +138,3 @@ class RabbitMQReader:
             return 0
         sample = listing.samples[queue]
         return None if sample is None else self._sightings.held(queue, ready, sample, now)
-
-
-def _failure(url: BrokerURL, error: Exception, seconds: float) -> BrokerFailure:
-    if isinstance(error, TimeoutError):
-        return failures.timeout(url, seconds)
-    if isinstance(error, amqp.AccessRefused) and "login" in str(error).lower():
-        return failures.authentication_failed(url)
-    if isinstance(error, amqp.AccessRefused | amqp.NotAllowed):
-        cure = "check that the virtual host exists and the user's permissions in it"
-        return failures.forbidden(url, f"use the virtual host {url.vhost!r}", cure)
-    if isinstance(error, amqp.AMQPError) and not isinstance(error, amqp.RecoverableConnectionError):
-        return failures.refused(url, error, "check the queues of the TaskQueue")
-    return failures.unreachable(url, error)

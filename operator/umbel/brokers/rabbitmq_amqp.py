@@ -15,6 +15,8 @@ from typing import Any
 
 import amqp
 
+from umbel.autoscaling.snapshot import BrokerFailure
+from umbel.brokers import failures
 from umbel.brokers.url import BrokerURL
 
 
@@ -91,6 +93,20 @@ def cut(connection: Any) -> None:
             socket.socket.shutdown(sock, socket.SHUT_RDWR)
         with contextlib.suppress(OSError):
             sock.close()
+
+
+def failure(url: BrokerURL, error: Exception, seconds: float) -> BrokerFailure:
+    """What went wrong with an AMQP connection, in a sentence."""
+    if isinstance(error, TimeoutError):
+        return failures.timeout(url, seconds)
+    if isinstance(error, amqp.AccessRefused) and "login" in str(error).lower():
+        return failures.authentication_failed(url)
+    if isinstance(error, amqp.AccessRefused | amqp.NotAllowed):
+        cure = "check that the virtual host exists and the user's permissions in it"
+        return failures.forbidden(url, f"use the virtual host {url.vhost!r}", cure)
+    if isinstance(error, amqp.AMQPError) and not isinstance(error, amqp.RecoverableConnectionError):
+        return failures.refused(url, error, "check the queues of the TaskQueue")
+    return failures.unreachable(url, error)
 
 
 def _tls(url: BrokerURL) -> dict[str, object] | bool:

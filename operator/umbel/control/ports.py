@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from umbel.autoscaling.snapshot import BrokerFailure, BrokerResult, WorkerView
 from umbel.brokers.redis_contract import Incarnation
+from umbel.brokers.worker_commands import WorkerReply
 from umbel.resources.rabbitmq_facts import Change, RabbitMQFacts, Refusal
 from umbel.spec.model import RedisLayout
 
@@ -72,6 +73,39 @@ class Holdings(Protocol):
         ...
 
 
+class WorkerCommands(Protocol):
+    """Commands to workers on one broker, through the mailbox that every Celery worker has.
+
+    For rule (I), down gently: cordon a worker that is to go, and undo it when demand returns. The
+    circle does not use it yet.
+
+    Both give the replies by node name. Who did not answer in time is absent, whether there is no
+    such worker, it is busy in a pool that blocks it, stopping, or its application has another
+    `control_exchange`, a `task_serializer` other than JSON, or on Redis a key prefix with `[`, `?`
+    or a backslash in it, with which Celery hears no command. It may still act later. Never raises
+    for a broker's failure, and is bounded in time; after a failure, workers may have acted.
+    """
+
+    async def cancel_consumer(
+        self, queues: Collection[str], destinations: Collection[str]
+    ) -> Mapping[str, WorkerReply] | BrokerFailure:
+        """Take nothing more from these queues; what a worker holds already it still executes.
+
+        Nothing is sent where either is empty: to Celery that would mean everybody.
+        """
+        ...
+
+    async def add_consumer(
+        self, queues: Collection[str], destinations: Collection[str]
+    ) -> Mapping[str, WorkerReply] | BrokerFailure:
+        """Take from these queues, again or for the first time.
+
+        Before 5.7, a Celery worker that was told to stop and to begin again forgets the latter when
+        its connection breaks: ask anew then.
+        """
+        ...
+
+
 class BrokerSteward(Protocol):
     """What a RabbitMQ does with queues: seen and changed now and then, for all TaskQueues on it."""
 
@@ -97,7 +131,7 @@ class BrokerSteward(Protocol):
 
 
 class Brokers(Protocol):
-    """Makes the readers, listeners and stewards."""
+    """Makes the readers, listeners, stewards and commands."""
 
     def identity(self, url: str, management_url: str | None, layout: RedisLayout) -> str:
         """Equal exactly for what one reader can serve; holds no password, only a keyed digest.
@@ -129,6 +163,14 @@ class Brokers(Protocol):
 
     def holdings(self, url: str, layout: RedisLayout) -> Holdings | None:
         """What workers hold; None where the broker itself notices that one died (RabbitMQ).
+
+        Raises:
+            InvalidBrokerURL: as `reader`.
+        """
+        ...
+
+    def commands(self, url: str, layout: RedisLayout) -> WorkerCommands:
+        """Commands to this broker's workers; connects for each one.
 
         Raises:
             InvalidBrokerURL: as `reader`.
