@@ -24,7 +24,10 @@ from tests.e2e.api import Json, kubectl, now
 from tests.e2e.cluster import Cluster, eventually, reachable
 
 APART = 15
-"""The database of messages that are yet to appear; Redis has 16."""
+"""The database of messages that are yet to appear; Redis has 16 unless told otherwise."""
+
+MANY = 64
+"""Databases of the Redis that all tests share; each takes one."""
 
 ROOT = Path(__file__).parents[2]
 STOPPED = "/tmp/stopped"
@@ -45,21 +48,32 @@ def of_kind(bodies: list[Json], kind: str) -> Json:
 class RedisBroker:
     """One Redis; its databases are brokers of their own."""
 
-    def __init__(self, cluster: Cluster, namespace: str, name: str, *, password: str = "") -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespace: str,
+        name: str,
+        *,
+        password: str = "",
+        databases: int = APART + 1,
+    ) -> None:
         self._cluster = cluster
         self._namespace = namespace
         self._name = name
         self._password = password
-        self._databases = iter(range(1, APART))
+        self._databases = (number for number in range(1, databases) if number != APART)
         self.address = reachable(cluster, namespace, name, "redis")
 
     @classmethod
     def example(cls, cluster: Cluster, namespace: str) -> "RedisBroker":
-        """The one of examples/quickstart, as it is."""
+        """The one of examples/quickstart, with more databases."""
         for body in documents("examples/quickstart/redis.yaml"):
+            if body["kind"] == "Deployment":
+                container = body["spec"]["template"]["spec"]["containers"][0]
+                container["args"] = ["--databases", str(MANY)]
             cluster.api.apply(body, namespace)
         cluster.deployed(namespace, "shop-redis")
-        return cls(cluster, namespace, "shop-redis")
+        return cls(cluster, namespace, "shop-redis", databases=MANY)
 
     @classmethod
     def private(
