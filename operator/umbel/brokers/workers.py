@@ -18,6 +18,11 @@ from umbel.brokers.worker_events import WorkerMemory
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 
+_BURST_SECONDS: Final = 0.2
+"""Between two rounds of reading: one wake-up hears what hundreds of workers have said meanwhile."""
+
+_AT_ONCE_SECONDS: Final = 0.001
+
 _log = logging.getLogger(__name__)
 
 
@@ -95,5 +100,9 @@ class Listener:
 
     def _listen(self) -> None:
         while not self._stopping.is_set():
-            for event in self._source.wait(1.0):
-                self._memory.hear(event)
+            events = self._source.wait(1.0)
+            while events and not self._stopping.is_set():
+                for event in events:
+                    self._memory.hear(event)
+                events = self._source.wait(_AT_ONCE_SECONDS)
+            self._stopping.wait(_BURST_SECONDS)
