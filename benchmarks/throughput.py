@@ -16,7 +16,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -25,8 +24,9 @@ from urllib.request import urlopen
 
 from celery import Celery
 from tests.builders import a_pool_body, a_short_pool_body, a_taskqueue
-from tests.integration.servers import RabbitMQServer, RedisServer, free_port, wait_until
+from tests.integration.servers import free_port, wait_until
 
+from benchmarks.brokers import server
 from umbel.resources.worker import POD_ENV, arguments, worker_config
 from umbel.resources.worker_contract import BOOT_MODULE, CONFIG_ENV, METRICS_PATH
 from umbel.spec.model import Pool, TaskQueue, TaskQueueSpec
@@ -106,7 +106,8 @@ def run(broker: str, trials: int) -> Outcome:
     """Measure so many pairs for each profile."""
     pools = {"Short": a_short_pool_body, "Long": a_pool_body}
     pairs: dict[str, list[tuple[Run, Run]]] = {name: [] for name in pools}
-    with TemporaryDirectory(prefix="umbel-bench-") as home, _server(broker, Path(home)) as url:
+    with TemporaryDirectory(prefix="umbel-bench-") as home, server(broker, Path(home)) as url_of:
+        url = url_of(0)
         for number in range(trials):
             for name, body in pools.items():
                 bench = Bench(
@@ -131,26 +132,6 @@ def _pair(bench: "Bench", *, flipped: bool) -> tuple[Run, Run]:
 
 def _queue(pool: dict[str, object]) -> TaskQueue:
     return a_taskqueue(pools=[pool], app="throughput_app")
-
-
-@contextmanager
-def _server(broker: str, home: Path) -> Iterator[str]:
-    directory = home / broker
-    directory.mkdir()
-    if broker == "redis":
-        redis = RedisServer(directory)
-        redis.start()
-        try:
-            yield redis.url()
-        finally:
-            redis.stop()
-    else:
-        rabbitmq = RabbitMQServer(directory)
-        rabbitmq.start()
-        try:
-            yield rabbitmq.url
-        finally:
-            rabbitmq.close()
 
 
 class Bench:
