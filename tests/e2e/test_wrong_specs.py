@@ -4,7 +4,8 @@ from tests.e2e.api import Json, Refused
 from tests.e2e.brokers import Broker
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.stories import NewStory, pool
-from tests.unit.spec.wrong_specs import WRONG_SPECS, WrongSpec, manifest_of
+from tests.unit.spec.wrong_spec import WrongSpec, manifest_of
+from tests.unit.spec.wrong_specs import WRONG_SPECS
 
 BY_SCHEMA = [wrong for wrong in WRONG_SPECS if wrong.refused_by == "schema"]
 BY_READY = [wrong for wrong in WRONG_SPECS if wrong.refused_by == "ready"]

@@ -11,11 +11,10 @@ import pytest
 import yaml
 from hypothesis import assume, event, example, given
 from hypothesis import strategies as st
-from tests.unit.spec.wrong_specs import as_stored, valid_manifest
+from tests.unit.spec.wrong_spec import as_stored, valid_manifest
 
 from umbel.spec import bounds
 from umbel.spec.faults import Fault, InvalidSpec
-from umbel.spec.fields import Text, Whole
 from umbel.spec.model import ExecutionPool, Pool, Profile, TaskQueue
 from umbel.spec.parse import parse
 
@@ -336,85 +335,3 @@ def check_scaling(pool: Pool) -> None:
     assert 0 <= scaling.min_replicas <= scaling.max_replicas <= bounds.MAX_REPLICAS.maximum
     assert 0 <= scaling.fallback_replicas <= scaling.max_replicas
     assert scaling.tasks_per_replica >= 1
-
-
-@pytest.mark.parametrize(
-    ("path", "bound"),
-    [
-        ("pools.concurrency", bounds.CONCURRENCY),
-        ("pools.prefetchMultiplier", bounds.PREFETCH_MULTIPLIER),
-        ("pools.timeLimits.softSeconds", bounds.SOFT_SECONDS),
-        ("pools.timeLimits.hardSeconds", bounds.HARD_SECONDS),
-        ("pools.maxTasksPerChild", bounds.TASKS_PER_CHILD),
-        ("pools.maxMemoryPerChildKiB", bounds.MEMORY_PER_CHILD_KIB),
-        ("pools.terminationGracePeriodSeconds", bounds.GRACE_SECONDS),
-        ("pools.scaling.minReplicas", bounds.MIN_REPLICAS),
-        ("pools.scaling.maxReplicas", bounds.MAX_REPLICAS),
-        ("pools.scaling.fallbackReplicas", bounds.FALLBACK_REPLICAS),
-        ("pools.scaling.target.tasksPerReplica", bounds.TASKS_PER_REPLICA),
-        ("pools.scaling.scaleUp.stabilizationSeconds", bounds.STABILIZATION_SECONDS),
-        ("pools.scaling.scaleUp.maxStep", bounds.MAX_STEP),
-        ("pools.scaling.scaleDown.stabilizationSeconds", bounds.STABILIZATION_SECONDS),
-        ("pools.scaling.scaleDown.maxStep", bounds.MAX_STEP),
-        ("broker.visibilityTimeoutSeconds", bounds.VISIBILITY_TIMEOUT),
-        ("broker.rabbitmq.consumerTimeoutSeconds", bounds.CONSUMER_TIMEOUT),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_numbers_have_the_same_bounds_in_schema_and_parser(path: str, bound: Whole) -> None:
-    part = part_at(path)
-
-    assert (part["minimum"], part["maximum"]) == (bound.minimum, bound.maximum)
-
-
-@pytest.mark.parametrize(
-    ("path", "bound"),
-    [
-        ("pools", bounds.POOLS),
-        ("pools.queues", bounds.QUEUES),
-        ("env", bounds.ENV),
-        ("envFrom", bounds.ENV_FROM),
-        ("command", bounds.COMMAND),
-        ("imagePullSecrets", bounds.IMAGE_PULL_SECRETS),
-        ("broker.redis.prioritySteps", bounds.PRIORITY_STEPS),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_lists_have_the_same_bounds_in_schema_and_parser(path: str, bound: Whole) -> None:
-    part = part_at(path, items=False)
-
-    assert (part.get("minItems", 0), part["maxItems"]) == (bound.minimum, bound.maximum)
-
-
-@pytest.mark.parametrize(
-    ("path", "bound"),
-    [
-        ("app", bounds.APP),
-        ("image", bounds.IMAGE),
-        ("serviceAccountName", bounds.OBJECT_NAME),
-        ("imagePullSecrets.name", bounds.OBJECT_NAME),
-        ("workingDir", bounds.WORKING_DIR),
-        ("command", bounds.COMMAND_WORD),
-        ("env.name", bounds.ENV_NAME),
-        ("env.value", bounds.ENV_VALUE),
-        ("broker.urlSecretRef.name", bounds.SECRET_NAME),
-        ("broker.urlSecretRef.key", bounds.SECRET_KEY),
-        ("broker.redis.keyPrefix", bounds.KEY_PREFIX),
-        ("broker.redis.separator", bounds.SEPARATOR),
-        ("pools.name", bounds.POOL_NAME),
-        ("pools.queues", bounds.QUEUE),
-        ("runtime.image", bounds.IMAGE),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_strings_have_the_same_bounds_in_schema_and_parser(path: str, bound: Text) -> None:
-    part = part_at(path)
-
-    assert (part.get("minLength", 0), part["maxLength"]) == (bound.min_length, bound.max_length)
-
-
-def part_at(path: str, *, items: bool = True) -> dict[str, Any]:
-    part = schema().schema
-    for step in path.split("."):
-        part = part.get("items", part)["properties"][step]
-    return part.get("items", part) if items else part

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.unit.spec.wrong_specs import as_stored
+from tests.unit.spec.wrong_spec import as_stored
 
 from umbel.spec.parse import parse
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from tests.unit.spec.wrong_specs import WRONG_SPECS, WrongSpec, manifest_of, valid_manifest
+from tests.unit.spec.wrong_spec import WrongSpec, manifest_of, valid_manifest
+from tests.unit.spec.wrong_specs import WRONG_SPECS
 
 from umbel.cli.main import main
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 from tests.unit.spec.test_crd import CRD, parts
-from tests.unit.spec.wrong_specs import as_stored, patched, valid_manifest
+from tests.unit.spec.wrong_spec import as_stored, patched, valid_manifest
 
 from umbel.spec.parse import parse
 

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from tests.unit.spec.wrong_specs import as_stored, patched, valid_manifest
+from tests.unit.spec.wrong_spec import as_stored, patched, valid_manifest
 
 from umbel.spec.faults import InvalidSpec
 from umbel.spec.model import ExecutionPool, Pool, TaskQueue, TimeLimits

@@ -1,13 +1,8 @@
 """Every wrong spec is refused by the parser, at its field, in a sentence with the cure."""
 
 import pytest
-from tests.unit.spec.wrong_specs import (
-    WRONG_SPECS,
-    WrongSpec,
-    as_stored,
-    manifest_of,
-    valid_manifest,
-)
+from tests.unit.spec.wrong_spec import WrongSpec, as_stored, manifest_of, valid_manifest
+from tests.unit.spec.wrong_specs import WRONG_SPECS
 
 from umbel.spec.faults import InvalidSpec
 from umbel.spec.parse import parse
