@@ -25,6 +25,15 @@ class Decision:
     history: PoolHistory
     hands_off: bool = False
     """True where the size is not umbel's to write (paused, External)."""
+    desired: int | None = None
+    """What demand and limits want, before a scale-in is confirmed; None: the same as `replicas`."""
+    cordon: tuple[str, ...] = ()
+    """Pods whose workers are to take nothing more (rule I)."""
+    uncordon: tuple[str, ...] = ()
+    """Pods whose workers are to take tasks again."""
+    victims: tuple[str, ...] = ()
+    """The pods by which exactly the pool shrinks: cordoned, and idle since. They are marked before
+    the size is written."""
 
 
 def decide(

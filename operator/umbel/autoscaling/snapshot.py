@@ -3,6 +3,7 @@
 Rule U: what could not be read is `None`, never 0. A queue that does not exist yet is a count of 0.
 """
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -21,6 +22,25 @@ class QueueCounts:
 
     None where the broker does not tell (RabbitMQ without its management API).
     """
+    oldest_age_seconds: float | None = None
+    """How long the task that is next to run has waited; None while nothing waits or tells it."""
+    oldest_age_is_bound: bool = False
+    """True where the age is a lower bound only: it has waited at least so long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerHealth:
+    """How a broker is, as it says itself; None for what it does not say."""
+
+    connections: int | None = None
+    """Clients of whatever kind that are connected."""
+    max_connections: int | None = None
+    """Its own limit of clients."""
+    memory_bytes: int | None = None
+    memory_limit_bytes: int | None = None
+    """Where it begins to refuse: Redis' maxmemory, RabbitMQ's watermark."""
+    alarms: tuple[str, ...] = ()
+    """Those in force, `memory` or `disk`: publishers are blocked meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +53,8 @@ class BrokerReading:
     """Unacknowledged messages whose queue could not be told: it may be any of this broker."""
     limitation: "BrokerFailure | None" = None
     """Why some counts are None although the broker was read; None when nothing is missing."""
+    health: BrokerHealth | None = None
+    """None where the broker does not tell, or has not been asked yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +85,42 @@ class WorkerView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Signals:
+    """How a pool's tasks come and go, as means over minutes; None while it is not known."""
+
+    arrivals_per_second: float | None = None
+    completions_per_second: float | None = None
+    mean_runtime_seconds: float | None = None
+    p95_runtime_seconds: float | None = None
+    pod_start_seconds: float | None = None
+    """From a pod's creation until its worker takes tasks."""
+
+
+class Cordon(enum.Enum):
+    """Whether a worker was told to take nothing more (rule I)."""
+
+    NONE = "None"
+    ASKED = "Asked"
+    """The command was sent; the worker's word that it holds nothing may be older."""
+    CONFIRMED = "Confirmed"
+    """The worker answered, and has reported since."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodState:
+    """One pod of a pool at one moment."""
+
+    name: str
+    ready: bool
+    terminating: bool
+    busy: int | None
+    """Tasks it runs or holds, whatever for; None while it is silent (rule U)."""
+    idle_seconds: float | None
+    """For how long it has said that it holds nothing; None while it is busy or silent."""
+    cordon: Cordon = Cordon.NONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PoolSnapshot:
     """One pool at one moment."""
 
@@ -76,6 +134,18 @@ class PoolSnapshot:
     """`spec.replicas` of the Deployment as last seen or written."""
     ready_replicas: int = 0
     terminating: int = 0
+    pods: tuple[PodState, ...] = ()
+    signals: Signals = Signals()
+    scheduled: int = 0
+    """Messages that workers hold until their ETA."""
+    limited: int = 0
+    """Messages that workers hold back because of a rate limit."""
+    rate_limit_slots: float | None = None
+    """Slots that the rate limits can feed; None where nothing limits the pool."""
+    rolling: bool = False
+    """True while the Deployment replaces its pods."""
+    health: BrokerHealth | None = None
+    """Of the pool's broker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
