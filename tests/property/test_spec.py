@@ -81,6 +81,7 @@ FULL_SPEC: dict[str, Any] = {
             "crashSafe": False,
         },
         "rabbitmq": {"policies": "None", "consumerTimeoutSeconds": 7200},
+        "protection": {"maxConnections": 500, "maxMemoryPercent": 70, "maxBacklog": 100000},
     },
     "resultBackend": {"urlSecretRef": {"name": "shop-results", "key": "url"}},
     "pools": [

@@ -230,7 +230,7 @@ class Circle:
                 raw=raw,
                 parsed=known[key].parsed,
                 heard=_heard(sources[key], heard) if key in sources else None,
-                contradictions=self._stewardship.contradictions(key, _source_or_none(sources, key)),
+                contradictions=self._stewardship.contradictions(key),
                 pods=pods,
                 children=children.get(raw["metadata"]["uid"], ()),
                 memory=known[key].memory,
@@ -277,11 +277,6 @@ def _wanted(
             names = wanted.setdefault(source, set())
             names.update(name for pool in queue.spec.pools for name in pool.queues)
     return wanted
-
-
-def _source_or_none(sources: Mapping[Key, Source | BrokerFailure], key: Key) -> Source | None:
-    source = sources.get(key)
-    return source if isinstance(source, Source) else None
 
 
 def _heard(source: Source | BrokerFailure, heard: Mapping[Source, Heard]) -> Heard:

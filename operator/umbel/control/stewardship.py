@@ -21,7 +21,7 @@ from umbel.control.reading import Source
 from umbel.resources.rabbitmq_facts import Change, RabbitMQFacts, Refusal
 from umbel.resources.rabbitmq_policies import plan, queues_of, removal
 from umbel.spec.model import Paused, TaskQueue
-from umbel.status.rabbitmq_settings import contradictions
+from umbel.status import rabbitmq_settings, redis_settings
 
 log = logging.getLogger(__name__)
 
@@ -87,10 +87,8 @@ class Stewardship:
         """None: a broker without policies."""
         self._contradictions: dict[Key, Sequence[str]] = {}
 
-    def contradictions(self, key: Key, source: Source | None) -> Sequence[str] | None:
+    def contradictions(self, key: Key) -> Sequence[str] | None:
         """What the broker does against a TaskQueue's word; None while that is not known."""
-        if source in self._charges and self._charges[source] is None:
-            return ()
         return self._contradictions.get(key)
 
     def tend(
@@ -112,6 +110,9 @@ class Stewardship:
             charge = self._charge(source)
             if charge is not None:
                 charge.take({queue.key: queue for queue in queues}, now)
+            else:
+                told = {queue.key: redis_settings.contradictions(queue) for queue in queues}
+                self._contradictions |= told
         self._dismiss(wanted, alive)
         for source, charge in list(self._charges.items()):
             if charge is None:
@@ -184,7 +185,9 @@ class Stewardship:
         if isinstance(facts, BrokerFailure):
             self._failed(charge, queues, facts, now)
             return
-        self._contradictions |= {queue.key: contradictions(queue, facts) for queue in queues}
+        self._contradictions |= {
+            queue.key: rabbitmq_settings.contradictions(queue, facts) for queue in queues
+        }
         if charge.leaving or any(not _exists(queue, facts) for queue in queues):
             charge.wake(now + SOON_SECONDS)
         _tell_failures(charge, [refusal.failure for refusal in refused])
@@ -194,7 +197,8 @@ class Stewardship:
     ) -> None:
         """What was known before still counts; where nothing was, RabbitMQ's defaults do."""
         for queue in queues:
-            self._contradictions.setdefault(queue.key, contradictions(queue, None))
+            told = rabbitmq_settings.contradictions(queue, None)
+            self._contradictions.setdefault(queue.key, told)
         _tell_failures(charge, [failure])
         charge.wake(now + SOON_SECONDS)
 

@@ -4,8 +4,8 @@ One policy for each queue, named `umbel/NAMESPACE/TASKQUEUE/QUEUE`, so that it i
 umbel's by whoever reads it, and by the next operator. Its keys come from several small rules,
 merged. Its priority is below every priority that people use: wherever a user's own policy matches,
 RabbitMQ applies that one and ignores umbel's, at once and without umbel's doing. A rule speaks only
-where RabbitMQ would otherwise lose or repeat a task, and never against what the queue was declared
-with.
+where RabbitMQ would otherwise lose or repeat a task, or where the user asked for it, and never
+against what the queue was declared with.
 
 The trap: a key that a type of queue does not know keeps the whole policy from that queue; so each
 rule asks for type and version.
@@ -56,6 +56,9 @@ DEAD_LETTER_SECONDS: Final = 7 * 86_400
 
 NAME_BYTES: Final = 255
 """RabbitMQ's longest name of a queue."""
+
+REJECT_PUBLISH: Final = "reject-publish"
+"""What a full queue does to be of use: the producer gets the error, and no task is dropped."""
 
 _UNLIMITED_DELIVERIES: Final = -1
 _MILLISECONDS: Final = 1000
@@ -252,5 +255,22 @@ def _dead_letters(_queue: TaskQueue, _pool: Pool, name: str, facts: RabbitMQFact
     return {"dead-letter-exchange": "", "dead-letter-routing-key": target}
 
 
-_RULES: tuple[Rule, ...] = (_consumer_timeout, _delivery_limit, _dead_letters)
+def _max_backlog(queue: TaskQueue, _pool: Pool, name: str, facts: RabbitMQFacts) -> Definition:
+    """Rule (P): a queue that is full refuses what producers send, before the broker is."""
+    most = queue.spec.broker.protection.max_backlog
+    if most is None or not may_refuse(facts.queues[name]):
+        return {}
+    return {"max-length": most, "overflow": REJECT_PUBLISH}
+
+
+def may_refuse(source: QueueFacts) -> bool:
+    """Whether a queue can be made to refuse messages.
+
+    What it was declared with wins over a policy: with `drop-head` a bound would lose tasks.
+    """
+    overflow = source.arguments.get("x-overflow", REJECT_PUBLISH)
+    return source.type in (CLASSIC, QUORUM) and str(overflow).startswith(REJECT_PUBLISH)
+
+
+_RULES: tuple[Rule, ...] = (_consumer_timeout, _delivery_limit, _dead_letters, _max_backlog)
 """Each sets keys of its own, so their order does not matter."""

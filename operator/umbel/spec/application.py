@@ -8,12 +8,18 @@ from umbel.spec.model import (
     Inject,
     Json,
     Policies,
+    Protection,
     RabbitMQRules,
     RedisLayout,
     Runtime,
     SecretRef,
 )
-from umbel.spec.profiles import DEFAULT_COMMAND, DEFAULT_PRIORITY_STEPS, DEFAULT_SEPARATOR
+from umbel.spec.profiles import (
+    DEFAULT_COMMAND,
+    DEFAULT_MAX_MEMORY_PERCENT,
+    DEFAULT_PRIORITY_STEPS,
+    DEFAULT_SEPARATOR,
+)
 
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 
@@ -134,6 +140,18 @@ def read_rabbitmq_rules(section: Section) -> RabbitMQRules:
         consumer_timeout_seconds=section.optional_integer(
             "consumerTimeoutSeconds", bounds.CONSUMER_TIMEOUT
         ),
+    )
+
+
+def read_protection(section: Section) -> Protection:
+    """`spec.broker.protection`."""
+    section.only("maxConnections", "maxMemoryPercent", "maxBacklog")
+    return Protection(
+        max_connections=section.optional_integer("maxConnections", bounds.MAX_CONNECTIONS),
+        max_memory_percent=section.integer(
+            "maxMemoryPercent", bounds.MAX_MEMORY_PERCENT, DEFAULT_MAX_MEMORY_PERCENT
+        ),
+        max_backlog=section.optional_integer("maxBacklog", bounds.MAX_BACKLOG),
     )
 
 

@@ -109,6 +109,21 @@ class RabbitMQRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Protection:
+    """What the broker is to be kept from (rule P)."""
+
+    max_connections: int | None
+    """Connections that the workers of all TaskQueues on the broker may have together; None: what
+    the broker itself allows."""
+    max_memory_percent: int
+    """Of the broker's own memory limit: above it nothing that adds load is started. A broker that
+    tells no limit is not judged by it."""
+    max_backlog: int | None
+    """RabbitMQ only: tasks that may wait in each queue of the pools; a further one is refused to
+    its producer. None: as many as come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Broker:
     """The application's broker."""
 
@@ -122,6 +137,7 @@ class Broker:
     """Redis only: workers take messages such that a crash loses none, renew what they hold, and
     umbel puts back at once what a dead pod held (rule L). RabbitMQ does all that by itself."""
     rabbitmq: RabbitMQRules
+    protection: Protection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

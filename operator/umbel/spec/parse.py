@@ -20,6 +20,7 @@ from umbel.spec.application import (
     read_image_pull_policy,
     read_image_pull_secrets,
     read_optional_secret_ref,
+    read_protection,
     read_rabbitmq_rules,
     read_redis_layout,
     read_result_backend,
@@ -124,8 +125,9 @@ def _read_pools(spec: Section) -> tuple[Pool, ...]:
 
 def _read_broker(section: Section, pools: tuple[Pool, ...]) -> Broker:
     section.only(
-        "urlSecretRef", "managementURLSecretRef", "visibilityTimeoutSeconds", "redis", "rabbitmq"
-    )
+        "urlSecretRef", "managementURLSecretRef", "visibilityTimeoutSeconds", "redis", "rabbitmq",
+        "protection",
+    )  # fmt: skip
     redis = section.section("redis")
     return Broker(
         url=read_secret_ref(section.section("urlSecretRef", required=True)),
@@ -136,6 +138,7 @@ def _read_broker(section: Section, pools: tuple[Pool, ...]) -> Broker:
         redis=read_redis_layout(redis),
         crash_safe=read_crash_safe(redis),
         rabbitmq=read_rabbitmq_rules(section.section("rabbitmq")),
+        protection=read_protection(section.section("protection")),
     )
 
 

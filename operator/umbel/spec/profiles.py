@@ -30,6 +30,10 @@ DEFAULT_MAX_UNAVAILABLE = "25%"
 
 DEFAULT_COMMAND = ("celery",)
 
+DEFAULT_MAX_MEMORY_PERCENT = 80
+"""Of the broker's memory: early enough for pods that take a minute to start and empty the queues;
+late enough that a broker in its usual state is left alone."""
+
 DEFAULT_SEPARATOR = "\x06\x16"
 """kombu's, between a queue's name and its priority."""
 

@@ -1,8 +1,8 @@
 """What RabbitMQ would do to tasks against the TaskQueue's word, each in a sentence with the cure.
 
-Only what loses or repeats a task by itself is told. RabbitMQ shows no setting of `rabbitmq.conf` to
-its clients: where the consumer timeout of a queue comes from there, its default counts, unless the
-TaskQueue says what was set.
+Only what loses or repeats a task by itself is told, and what was asked for and is not in force.
+RabbitMQ shows no setting of `rabbitmq.conf` to its clients: where the consumer timeout of a queue
+comes from there, its default counts, unless the TaskQueue says what was set.
 """
 
 from collections import defaultdict
@@ -11,9 +11,11 @@ from typing import Final
 
 from umbel.resources import rabbitmq_policies as policies
 from umbel.resources.rabbitmq_facts import (
+    CLASSIC,
     DEFAULT_CONSUMER_TIMEOUT_SECONDS,
     DEFAULT_DELIVERY_LIMIT_SINCE,
     QUORUM,
+    Definition,
     QueueFacts,
     RabbitMQFacts,
 )
@@ -21,6 +23,7 @@ from umbel.spec.model import Policies, Pool, TaskQueue
 
 _MILLISECONDS: Final = 1000
 _FIELD: Final = "spec.broker.rabbitmq.consumerTimeoutSeconds"
+_MAX_BACKLOG: Final = "spec.broker.protection.maxBacklog"
 
 
 def contradictions(queue: TaskQueue, facts: RabbitMQFacts | None) -> tuple[str, ...]:
@@ -30,7 +33,7 @@ def contradictions(queue: TaskQueue, facts: RabbitMQFacts | None) -> tuple[str, 
         queue: what is wanted.
         facts: None where RabbitMQ could not be asked.
     """
-    return (*_timeouts(queue, facts), *_limits(queue, facts))
+    return (*_timeouts(queue, facts), *_limits(queue, facts), *_backlogs(queue, facts))
 
 
 def _timeouts(queue: TaskQueue, facts: RabbitMQFacts | None) -> Iterator[str]:
@@ -142,6 +145,55 @@ def _limits(queue: TaskQueue, facts: RabbitMQFacts | None) -> Iterator[str]:
 def _has_limit(source: QueueFacts, facts: RabbitMQFacts) -> bool:
     """Whether somebody chose one: a user's own limit is not questioned."""
     return "x-delivery-limit" in source.arguments or "delivery-limit" in facts.applied(source)
+
+
+def _backlogs(queue: TaskQueue, facts: RabbitMQFacts | None) -> Iterator[str]:
+    """Queues that take more than `maxBacklog`."""
+    most = queue.spec.broker.protection.max_backlog
+    if most is None:
+        return
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in (name for pool in queue.spec.pools for name in pool.queues):
+        cure = _cure_of_backlog(queue, name, most, facts)
+        if cure is not None:
+            found[cure].append(name)
+    for cure, names in found.items():
+        yield (
+            f"{_MAX_BACKLOG} is {most}, but RabbitMQ does not keep to it in {_named(names)}: {cure}"
+        )
+
+
+def _cure_of_backlog(
+    queue: TaskQueue, name: str, most: int, facts: RabbitMQFacts | None
+) -> str | None:
+    """None where the queue refuses what is too much, or will as soon as it exists."""
+    if facts is None:
+        return "its management API cannot be asked; see managementURLSecretRef"
+    source = facts.queues.get(name)
+    if source is not None and _refuses(source, facts.applied(source), most):
+        return None
+    by_hand = f"set max-length = {most} and overflow = {policies.REJECT_PUBLISH}"
+    if source is not None and not policies.may_refuse(source):
+        return "such a queue drops tasks where it is full; remove maxBacklog, or " + (
+            "use another type than stream"
+            if source.type not in (CLASSIC, QUORUM)
+            else f"declare it with x-overflow = {policies.REJECT_PUBLISH}"
+        )
+    if queue.spec.broker.rabbitmq.policies is Policies.NONE:
+        return f"{by_hand} by a policy, or let umbel: policies: Managed"
+    if source is not None and source.policy and not source.policy.startswith("umbel/"):
+        return f"{by_hand} in the policy {source.policy}, which keeps umbel's from applying"
+    if not facts.may_set_policies:
+        return f"give umbel's user RabbitMQ's tag policymaker, or {by_hand} by a policy"
+    return None if source is None else f"{by_hand} by a policy; umbel's is not in force"
+
+
+def _refuses(source: QueueFacts, applied: Definition, most: int) -> bool:
+    """Whether the queue gives producers an error beyond so many; the smaller bound wins."""
+    overflow = str(source.arguments.get("x-overflow", applied.get("overflow")))
+    bounds = (source.arguments.get("x-max-length"), applied.get("max-length"))
+    known = [bound for bound in bounds if isinstance(bound, int)]
+    return overflow.startswith(policies.REJECT_PUBLISH) and min(known, default=most + 1) <= most
 
 
 def _named(names: list[str]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import amqp
+import kombu
 import pytest
 from tests.builders import a_pool_body, a_taskqueue
 from tests.contract.stewards import StewardContract
@@ -70,7 +71,7 @@ class Steward:
         alive = {queue.key for queue in queues}
         self._stewardship.tend(wanted, alive, frozenset(), self._now)
         await self._stewardship.settle()
-        told = self._stewardship.contradictions(("default", "shop"), self._source)
+        told = self._stewardship.contradictions(("default", "shop"))
         return tuple(told or ())
 
     async def close(self) -> None:
@@ -159,6 +160,42 @@ async def test_40_gets_the_consumer_timeout_and_the_delivery_limit(vhost_40, ste
     assert await steward.tend(queue) == ()
     await in_force(vhost_40, DAY | dead_letters("reports"))
     await in_force(vhost_40, DAY | {"delivery-limit": 1000} | dead_letters("video"), "video")
+
+
+@pytest.mark.parametrize(
+    "arguments", [{}, QUORUM, {"x-max-priority": 9}], ids=["classic", "quorum", "priority"]
+)
+async def test_producers_to_a_full_queue_get_an_error_and_no_task_is_dropped(
+    vhost, steward, arguments
+):
+    vhost.declare("reports", arguments)
+    steward.use(vhost)
+    ref = {"name": "shop-broker", "key": "url"}
+    broker = {"urlSecretRef": ref, "rabbitmq": {"consumerTimeoutSeconds": 4000}}
+    bounded = broker | {"protection": {"maxBacklog": 3}}
+    assert await steward.tend(a_taskqueue(broker=bounded)) == ()
+
+    # a quorum queue learns of a message a moment after it confirmed it
+    await eventually("a refusal", lambda: refuses(vhost, "reports"), bool)
+    kept = vhost.count("reports")
+    assert kept >= 3
+    assert await steward.tend(a_taskqueue(broker=broker, generation=2)) == ()
+    await eventually("room again", lambda: refuses(vhost, "reports"), lambda refused: not refused)
+    assert vhost.count("reports") > kept
+
+
+async def refuses(vhost: VirtualHost, queue: str) -> bool:
+    """A producer that connects and publishes gets an error."""
+    confirming = {"confirm_publish": True}
+    with (
+        kombu.Connection(vhost.url(), transport_options=confirming) as connection,
+        connection.Producer() as producer,
+    ):
+        try:
+            producer.publish({}, routing_key=queue)
+        except amqp.exceptions.MessageNacked:
+            return True
+        return False
 
 
 @pytest.mark.parametrize("managed", [True, False], ids=["with umbel's policy", "stock"])

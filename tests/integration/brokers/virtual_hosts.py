@@ -8,6 +8,7 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
+import amqp
 from tests.integration.servers import RabbitMQServer
 
 from umbel.brokers.rabbitmq_http import ManagementAPI
@@ -97,6 +98,13 @@ class VirtualHost:
         """The payload of the next message, acknowledged, rejected or put back."""
         asked = {"count": 1, "ackmode": ackmode, "encoding": "auto"}
         return [m["payload"] for m in self.api("POST", f"{self._queue(queue)}/get", asked)]
+
+    def count(self, queue: str) -> int:
+        """Ready messages now, as AMQP tells them."""
+        with amqp.Connection(
+            f"127.0.0.1:{self.server.amqp_port}", virtual_host=self.name
+        ) as connection:
+            return int(connection.channel().queue_declare(queue, passive=True).message_count)
 
     def policies(self) -> dict[str, dict[str, Any]]:
         """Name -> definition, of all."""

@@ -223,3 +223,25 @@ async def test_redis_has_nothing_to_contradict():
     world = World(a_body())
     await world.advance(4)
     assert world.condition("SettingsConsistent") == "True"
+
+
+async def test_a_bound_on_the_backlog_comes_and_goes_with_its_field():
+    ref = {"name": "shop-broker", "key": "url"}
+    story = Story(a_body(broker={"urlSecretRef": ref, "protection": {"maxBacklog": 500}}))
+    await story.advance(4)
+    assert story.vhost.policies[NAME].definition["max-length"] == 500
+    assert story.vhost.policies[NAME].definition["overflow"] == "reject-publish"
+    assert story.consistent() == "True"
+    story.edit({"broker": {"urlSecretRef": ref, "protection": None}})
+    await story.advance(4)
+    assert not {"max-length", "overflow"} & story.vhost.policies[NAME].definition.keys()
+
+
+async def test_a_bound_on_the_backlog_of_a_redis_is_told_to_be_of_no_use():
+    ref = {"name": "shop-broker", "key": "url"}
+    world = World(a_body(broker={"urlSecretRef": ref, "protection": {"maxBacklog": 500}}))
+    await world.advance(4)
+    told = next(c for c in world.status()["conditions"] if c["type"] == "SettingsConsistent")
+    assert told["status"] == "False"
+    assert "maxBacklog is 500, but Redis takes whatever producers send" in told["message"]
+    assert "maxmemory-policy noeviction" in told["message"]

@@ -31,6 +31,7 @@ NAME = "umbel/default/shop/reports"
 DEAD = {"dead-letter-exchange": "", "dead-letter-routing-key": "umbel.dead.reports"}
 DAY = {"consumer-timeout": 86_400_000}
 LIMIT = {"delivery-limit": DELIVERY_LIMIT}
+BOUND = {"max-length": 1000, "overflow": "reject-publish"}
 
 
 def facts(**fields: Any) -> RabbitMQFacts:
@@ -54,6 +55,13 @@ def rules(**rabbitmq: Any) -> TaskQueue:
     """The TaskQueue `shop` with these fields of `broker.rabbitmq`."""
     ref = {"name": "shop-broker", "key": "url"}
     return a_taskqueue(broker={"urlSecretRef": ref, "rabbitmq": rabbitmq})
+
+
+def bounded(most: int = 1000, **rabbitmq: Any) -> TaskQueue:
+    """The TaskQueue `shop` with `broker.protection.maxBacklog`."""
+    ref = {"name": "shop-broker", "key": "url"}
+    protection = {"maxBacklog": most}
+    return a_taskqueue(broker={"urlSecretRef": ref, "rabbitmq": rabbitmq, "protection": protection})
 
 
 def policy(definition: dict[str, Any], name: str = NAME, queue: str = "reports") -> Policy:
@@ -88,6 +96,39 @@ def wanted(queue: TaskQueue, seen: RabbitMQFacts) -> dict[str, Any]:
 )
 def test_each_key_only_where_the_broker_takes_and_needs_it(seen, want) -> None:
     assert wanted(a_taskqueue(), seen) == {"reports": want}
+
+
+@pytest.mark.parametrize(
+    ("source", "want"),
+    [
+        pytest.param(CLASSIC, BOUND, id="classic"),
+        pytest.param(
+            QueueFacts(type="classic", arguments={"x-max-priority": 9}), BOUND, id="priority"
+        ),
+        pytest.param(QUORUM, BOUND, id="quorum"),
+        pytest.param(QueueFacts(type="stream"), {}, id="a stream knows no such bound"),
+        pytest.param(
+            QueueFacts(type="classic", arguments={"x-overflow": "drop-head"}),
+            {},
+            id="declared to drop tasks: a bound would lose them",
+        ),
+        pytest.param(
+            QueueFacts(type="classic", arguments={"x-overflow": "reject-publish-dlx"}),
+            BOUND,
+            id="declared to refuse them already",
+        ),
+    ],
+)
+def test_max_backlog_makes_a_full_queue_refuse_what_comes(source, want) -> None:
+    seen = facts(queues={"reports": source}, version=(3, 10), may_set_policies=True)
+    keys = wanted(bounded(), seen).get("reports", {})
+    assert {key: keys[key] for key in keys if not key.startswith("dead-letter")} == want
+
+
+def test_a_bound_that_is_not_wanted_any_more_goes() -> None:
+    own = QueueFacts(type="classic", policy=NAME)
+    seen = with_queue(own, version=(3, 10), policies={NAME: policy(DEAD | BOUND)})
+    assert plan(a_taskqueue(), seen, draining=True) == (PutPolicy(policy=policy(DEAD)),)
 
 
 def test_a_stream_is_left_alone() -> None:

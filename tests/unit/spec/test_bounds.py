@@ -41,6 +41,9 @@ def schema() -> dict[str, Any]:
         ("pools.scaling.scaleDown.maxStep", bounds.MAX_STEP),
         ("broker.visibilityTimeoutSeconds", bounds.VISIBILITY_TIMEOUT),
         ("broker.rabbitmq.consumerTimeoutSeconds", bounds.CONSUMER_TIMEOUT),
+        ("broker.protection.maxConnections", bounds.MAX_CONNECTIONS),
+        ("broker.protection.maxMemoryPercent", bounds.MAX_MEMORY_PERCENT),
+        ("broker.protection.maxBacklog", bounds.MAX_BACKLOG),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -4,7 +4,16 @@ from typing import Any
 
 import pytest
 from tests.builders import a_pool_body, a_short_pool_body, a_taskqueue
-from tests.unit.resources.test_rabbitmq_policies import CLASSIC, QUORUM, facts, policy, rules
+from tests.unit.resources.test_rabbitmq_policies import (
+    BOUND,
+    CLASSIC,
+    QUORUM,
+    bounded,
+    facts,
+    policy,
+    rules,
+    with_queue,
+)
 
 from umbel.resources.rabbitmq_facts import QueueFacts, RabbitMQFacts
 from umbel.status.rabbitmq_settings import contradictions
@@ -122,3 +131,83 @@ def test_a_quorum_queue_that_drops_what_pods_hand_back_is_told() -> None:
         queues={"reports": QUORUM, "umbel.dead.reports": CLASSIC}, may_set_policies=False
     )
     assert contradictions(a_taskqueue(), humble)[1].endswith("delivery-limit = 1000 by a policy")
+
+
+DAY = {"consumer-timeout": 86_400_000}
+
+
+def declared(kind: str = "classic", **arguments: Any) -> RabbitMQFacts:
+    spelled = {key.replace("_", "-"): value for key, value in arguments.items()}
+    source = QueueFacts(type=kind, arguments=spelled, policy="umbel/default/shop/reports")
+    return with_queue(source, policies={source.policy: policy(DAY)})
+
+
+@pytest.mark.parametrize(
+    ("seen", "cure"),
+    [
+        pytest.param(
+            None,
+            "its management API cannot be asked; see managementURLSecretRef",
+            id="nothing is known",
+        ),
+        pytest.param(
+            facts(may_set_policies=False),
+            "give umbel's user RabbitMQ's tag policymaker, or set max-length = 1000 and overflow = "
+            "reject-publish by a policy",
+            id="umbel may not",
+        ),
+        pytest.param(
+            with_policy(DAY),
+            "set max-length = 1000 and overflow = reject-publish in the policy users, which keeps "
+            "umbel's from applying",
+            id="the user's policy does not say",
+        ),
+        pytest.param(
+            with_policy(DAY | BOUND | {"max-length": 2000}),
+            "set max-length = 1000 and overflow = reject-publish in the policy users, which keeps "
+            "umbel's from applying",
+            id="the user's policy allows more",
+        ),
+        pytest.param(
+            with_policy(DAY | {"max-length": 5}),
+            "set max-length = 1000 and overflow = reject-publish in the policy users, which keeps "
+            "umbel's from applying",
+            id="the user's policy drops tasks",
+        ),
+        pytest.param(
+            declared(x_overflow="drop-head"),
+            "such a queue drops tasks where it is full; remove maxBacklog, or declare it with "
+            "x-overflow = reject-publish",
+            id="the queue was declared to drop tasks",
+        ),
+        pytest.param(
+            declared("stream"),
+            "such a queue drops tasks where it is full; remove maxBacklog, or use another type "
+            "than stream",
+            id="a stream",
+        ),
+    ],
+)
+def test_a_queue_that_takes_more_than_max_backlog_is_told_with_the_cure(seen, cure) -> None:
+    told = contradictions(bounded(), seen)[-1]
+    assert told.startswith("spec.broker.protection.maxBacklog is 1000, but RabbitMQ does not keep ")
+    assert told.endswith(f"in queue reports: {cure}")
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param(with_policy(DAY | BOUND), id="the user's policy suffices"),
+        pytest.param(
+            declared(x_overflow="reject-publish", x_max_length=5), id="declared with less"
+        ),
+        pytest.param(facts(queues={}), id="not declared yet: umbel will"),
+    ],
+)
+def test_no_word_where_producers_get_an_error_in_time(seen) -> None:
+    assert contradictions(bounded(), seen) == ()
+
+
+def test_without_policies_of_umbels_max_backlog_is_for_others_to_set() -> None:
+    told = contradictions(bounded(policies="None", consumerTimeoutSeconds=4000), facts())
+    assert told[0].endswith("by a policy, or let umbel: policies: Managed")
