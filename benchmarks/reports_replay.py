@@ -12,7 +12,7 @@ from celery.worker.heartbeat import Heart
 
 from umbel_worker.heart import Reporting
 from umbel_worker.report import bounded, versions
-from umbel_worker.worker_report import TaskTotals, WorkerReport
+from umbel_worker.worker_report import RUNTIME_BOUNDS, TaskTotals, WorkerReport
 
 SECONDS = 2.0
 clock = time.monotonic  # noqa: TID251 - real messages keep real time
@@ -32,8 +32,11 @@ REPORT = WorkerReport(
     reserved=2,
     limited=0,
     scheduled=12,
+    queues=2,
+    taking=2,
     tasks=TASKS,
     rest=TaskTotals(started=10),
+    runtimes=[1_000_000] * (len(RUNTIME_BOUNDS) + 1),
     oldest=("shop.orders.tasks.step_7", 1234.567),
     draining=False,
     digest="0123456789abcdef",

@@ -21,12 +21,9 @@ from celery.exceptions import Ignore, Reject, Retry, Terminated
 from celery.worker import state, strategy
 
 from umbel_worker import handback, stamp
+from umbel_worker.worker_report import RUNTIME_BOUNDS
 
 log = logging.getLogger(__name__)
-
-BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
-          1800, 3600)  # fmt: skip
-"""Upper bounds, in seconds, of the buckets of every histogram: a task may take ms or an hour."""
 
 EVENTS = ("started", "succeeded", "failed", "retried", "rejected", "redelivered", "interrupted",
           "poisoned")  # fmt: skip
@@ -69,12 +66,12 @@ class Histogram:
     __slots__ = ("counts", "total")
 
     def __init__(self) -> None:
-        self.counts = [0] * (len(BOUNDS) + 1)
+        self.counts = [0] * (len(RUNTIME_BOUNDS) + 1)
         self.total = 0.0
 
     def observe(self, value: float) -> None:
         """Take one value, in seconds."""
-        self.counts[bisect_left(BOUNDS, value)] += 1
+        self.counts[bisect_left(RUNTIME_BOUNDS, value)] += 1
         self.total += value
 
     def add(self, other: "Histogram") -> None:

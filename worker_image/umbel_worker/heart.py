@@ -6,20 +6,38 @@ be it an hour. So a thread that waits from the start on reports then, over a con
 and the goodbye comes at the end; that is the same for every pool and version. In a solo pool, whose
 every task keeps Celery's heartbeat from being sent, the thread speaks from the start.
 
+A worker that has just been told to take nothing more (`cancel_consumer`) says so at once: until
+the operator hears that, it stands idle and is paid for.
+
 A failure is logged once, and Celery's plain heartbeat goes out instead: it never reaches Celery.
 """
 
 import threading
-from typing import Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from celery import signals
 from celery.concurrency.solo import TaskPool as SoloPool
 from celery.events.event import get_exchange
+from celery.utils.imports import symbol_by_name
 from celery.utils.log import get_logger
 from celery.worker import heartbeat
 
 from umbel_worker.report import Reporter, bounded
 from umbel_worker.worker_report import EVENT_TYPES, EXCHANGE, FIELD, ROUTING_SUFFIX
+
+if TYPE_CHECKING:
+
+    class Consumer:
+        """What is used of `celery.worker.consumer.Consumer`."""
+
+        heart: Any
+        task_consumer: Any
+
+        def cancel_task_queue(self, queue: str) -> None:
+            """Take nothing more from this queue."""
+
+else:
+    Consumer = object
 
 SECONDS = 2.0
 """Between two reports, as between two of Celery's heartbeats."""
@@ -123,6 +141,13 @@ class Heart:
 
         return ReportingHeart
 
+    def tell(self, consumer: "Consumer") -> None:
+        """Report now; called in the thread of the consumer's loop."""
+        if self.speaks.is_set():
+            self.news.set()
+        elif consumer.heart is not None:
+            consumer.heart._send("worker-heartbeat", retry=False)
+
     def speak(self) -> None:
         """The thread's work: wait for its turn, then report until the end."""
         self.speaks.wait()
@@ -150,6 +175,18 @@ class Heart:
             speaker._send("worker-offline", retry=False)
 
 
+class Telling(Consumer):
+    """A consumer that reports at once when it was told to take nothing more."""
+
+    umbel_heart: Heart
+
+    def cancel_task_queue(self, queue: str) -> None:
+        """Called in the loop, after the command was answered."""
+        super().cancel_task_queue(queue)
+        if not self.task_consumer.queues:
+            self.umbel_heart.tell(self)
+
+
 def install(worker: Any, reporter: Reporter) -> None:
     """Report from now on.
 
@@ -162,6 +199,9 @@ def install(worker: Any, reporter: Reporter) -> None:
     worker.options.pop("heartbeat_interval", None)
     heart = Heart(worker, reporter)
     heartbeat.Heart = heart.celerys()
+    used = symbol_by_name(worker.consumer_cls)
+    members = {"umbel_heart": heart, "__doc__": used.__doc__}
+    worker.consumer_cls = type(f"Telling{used.__name__}", (Telling, used), members)
     # Started now and not in the signal handler: there, a green pool's thread could not start.
     thread = threading.Thread(target=heart.speak, name="umbel-report", daemon=True)
     thread.start()

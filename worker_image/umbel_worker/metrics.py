@@ -11,9 +11,10 @@ import celery
 from celery.worker import state
 
 from umbel_worker import __version__, held
-from umbel_worker.counters import BOUNDS, EVENTS, Counters, Histogram, TaskCounts
+from umbel_worker.counters import EVENTS, Counters, Histogram, TaskCounts
 from umbel_worker.exposition import Family, text
 from umbel_worker.status import Status, ready
+from umbel_worker.worker_report import RUNTIME_BOUNDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +107,7 @@ def of_tasks(tasks: "dict[str, TaskCounts]") -> "Iterator[Family]":
 
 def _add(family: Family, task: str, histogram: Histogram) -> None:
     if any(histogram.counts):
-        family.add_histogram(BOUNDS, histogram.counts, histogram.total, task=task)
+        family.add_histogram(RUNTIME_BOUNDS, histogram.counts, histogram.total, task=task)
 
 
 def bounded(tasks: "dict[str, TaskCounts]") -> "dict[str, TaskCounts]":

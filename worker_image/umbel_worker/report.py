@@ -8,7 +8,7 @@ import platform
 import uuid
 from dataclasses import replace
 from time import monotonic
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import celery
 import kombu
@@ -30,6 +30,9 @@ from umbel_worker.worker_report import (
     summed,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 OFF = "off: "
 """How `Status.crash_safe` begins where it does not work."""
 
@@ -47,12 +50,14 @@ class Reporter:
         self._counters = counters
         self._run = uuid.uuid4().hex[:12]
         self._versions = versions()
+        self._queues = len(worker.app.amqp.queues.consume_from)  # as `-Q` chose
 
     def report(self) -> WorkerReport:
         """How it is now."""
         worker, config = self._worker, self._config
         missed = effective.unenforced(worker, config)
-        tasks, rest = busiest(self._counters.snapshot())
+        counts = self._counters.snapshot()
+        tasks, rest = busiest(counts)
         active = _active()
         return WorkerReport(
             namespace=config.namespace,
@@ -64,8 +69,11 @@ class Reporter:
             reserved=max(0, len(state.reserved_requests) - len(active)),
             limited=held.rate_limited(worker.consumer),
             scheduled=held.scheduled(worker.consumer),
+            queues=self._queues,
+            taking=taking(worker.consumer),
             tasks=tasks,
             rest=rest,
+            runtimes=runtimes(counts.values()),
             oldest=oldest(active, monotonic()),
             draining=self._status.draining,
             digest=effective.digest(worker, config, missed),
@@ -73,6 +81,17 @@ class Reporter:
             unenforced=[(s, cut(name, LONGEST_TEXT)) for s, name in missed[:MOST_UNENFORCED]],
             crash_safe_off=crash_safe_off(self._status),
         )
+
+
+def taking(consumer: Any) -> Optional[int]:
+    """From how many queues the consumer takes; None while it is not connected."""
+    tasks = getattr(consumer, "task_consumer", None)
+    return None if tasks is None else len(tasks.queues)
+
+
+def runtimes(counted: "Iterable[TaskCounts]") -> "list[int]":
+    """The buckets of every name together."""
+    return [sum(column) for column in zip(*(counts.runtime.counts for counts in counted))]
 
 
 def bounded(report: WorkerReport) -> "dict[str, Any]":

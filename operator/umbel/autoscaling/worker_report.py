@@ -42,6 +42,10 @@ LONGEST_TEXT = 255
 LONGEST_REASON = 1_000
 """Characters of a sentence."""
 
+RUNTIME_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
+                  1800, 3600)  # fmt: skip
+"""Upper bounds, in seconds, of the buckets of runtimes: a task may take ms or an hour."""
+
 _LARGEST = 1e15
 
 
@@ -91,10 +95,18 @@ class WorkerReport:
     """Messages that it holds back because of a rate limit."""
     scheduled: int
     """Messages that it holds until their ETA."""
+    queues: int
+    """Queues that it was started for; 0 where that is not known."""
+    taking: Optional[int]
+    """Queues that it takes from now, 0 where it was told to take nothing more; None while it is not
+    connected."""
     tasks: dict[str, TaskTotals]
     """By task name; the busiest."""
     rest: TaskTotals
     """All other names together."""
+    runtimes: list[int]
+    """Tasks of all names that ended in each bucket of `RUNTIME_BOUNDS`, and over the last bound;
+    never decreases. Empty where that is not told."""
     oldest: Optional[tuple[str, float]]
     """Name of the task that has run longest, and for how many seconds; None while none runs."""
     draining: bool
@@ -122,7 +134,8 @@ class WorkerReport:
     def from_fields(cls, given: object) -> "WorkerReport":
         """Read what `to_fields` wrote.
 
-        Fields that are not known are passed over: a newer worker may send more.
+        Fields that are not known are passed over: a newer worker may send more. An older one does
+        not send `queues`, `taking` and `runtimes`.
 
         Raises:
             ValueError: something is missing, or is not what it should be.
@@ -140,8 +153,11 @@ class WorkerReport:
                 reserved=_count(given["reserved"]),
                 limited=_count(given["limited"]),
                 scheduled=_count(given["scheduled"]),
+                queues=_count(given.get("queues", 0)),
+                taking=_count_or_none(given.get("taking")),
                 tasks=_tasks(given["tasks"]),
                 rest=_totals(given["rest"]),
+                runtimes=_runtimes(given.get("runtimes", [])),
                 oldest=_oldest(given["oldest"]),
                 draining=_flag(given["draining"]),
                 digest=_text(given["digest"]),
@@ -178,6 +194,17 @@ def _flag(value: Any) -> bool:
 def _count(value: Any) -> int:
     _require(type(value) is int and 0 <= value < _LARGEST)
     return int(value)
+
+
+def _count_or_none(value: Any) -> Optional[int]:
+    return None if value is None else _count(value)
+
+
+def _runtimes(value: Any) -> list[int]:
+    _require(type(value) is list and len(value) in (0, len(RUNTIME_BOUNDS) + 1))
+    _require({*map(type, value)} <= {int})
+    _require(not value or (min(value) >= 0 and sum(value) < _LARGEST))
+    return list(value)
 
 
 def _seconds(value: Any) -> float:

@@ -21,8 +21,10 @@ from tests.integration.servers import RabbitMQServer, RedisServer
 from tests.integration.worker.harness import LATE, RabbitScene, RedisScene, Scene, closing
 
 from umbel.autoscaling.snapshot import BrokerFailure
+from umbel.autoscaling.worker_report import WorkerReport
 from umbel.brokers.factory import KombuBrokers
 from umbel.brokers.worker_commands import REPLY_EXCHANGE, WorkerReply
+from umbel.control.ports import WorkerListener
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -99,7 +101,13 @@ async def test_a_cordoned_worker_finishes_takes_nothing_new_and_can_be_called_ba
     scene.send("hold", "before", "gate")
     await _counted(scene, "start", {"before": 1})
 
+    listener = KombuBrokers(monotonic).listener(scene.url, LAYOUT)
+    await _says(listener, node, lambda report: report.taking == report.queues == report.busy == 1)
+    begun = monotonic()
     assert await commands.cancel_consumer([scene.queue], [node]) == done
+    await _says(listener, node, lambda report: report.taking == 0 and report.busy == 1)
+    told = round(monotonic() - begun, 3)
+    measured(f"seconds until a worker on {scene.kind} said that it takes nothing more", told)
     await _takes(scene, node, set())
     scene.send("quick", "waits")
     scene.events.open("gate")
@@ -116,9 +124,19 @@ async def test_a_cordoned_worker_finishes_takes_nothing_new_and_can_be_called_ba
     assert await commands.add_consumer([scene.queue], [node]) == done
     await _takes(scene, node, {scene.queue})
     await _counted(scene, "start", {"before": 1, "waits": 1})
+    await _says(listener, node, lambda report: report.taking == 1)
+    await listener.close()
     median = statistics.median(seconds)
     measured(f"median seconds until a worker on {scene.kind} has answered", round(median, 4))
     assert median < 2
+
+
+async def _says(listener: WorkerListener, node: str, holds: Callable[[WorkerReport], bool]) -> None:
+    async def report() -> WorkerReport | None:
+        view = listener.views().get(node)
+        return view.report if view is not None else None
+
+    await eventually("reports", report, lambda said: said is not None and holds(said), 20)
 
 
 async def _counted(scene: Scene, what: str, want: dict[str, int]) -> None:

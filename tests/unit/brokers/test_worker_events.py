@@ -104,6 +104,12 @@ def test_views_once_given_do_not_change():
         heartbeat(unenforced=[["acks_late"]]),
         heartbeat(unenforced=[["acks_late", "t"]] * 11),
         heartbeat(crash_safe_off=5),
+        heartbeat(taking=-1),
+        heartbeat(queues=None),
+        heartbeat(runtimes=[1, 2]),
+        heartbeat(runtimes=[-1] + [0] * 18),
+        heartbeat(runtimes=[0.5] * 19),
+        heartbeat(runtimes=None),
         heartbeat(kind="task-started"),
         heartbeat(busy=None),
         heartbeat(busy=True),
@@ -145,6 +151,9 @@ def test_a_report_survives_the_way_and_a_newer_worker_may_say_more():
         tasks={"reports.yearly": TaskTotals(started=3, succeeded=1, failed=1, seconds=7.5)},
         rest=TaskTotals(retried=1),
         oldest=("reports.yearly", 3.25),
+        queues=2,
+        taking=None,
+        runtimes=[0] * 8 + [2] + [0] * 10,
         draining=True,
         unenforced=[("acks_late", "reports.yearly")],
         crash_safe_off="Redis 5 has no client tracking",
@@ -158,6 +167,17 @@ def test_a_report_survives_the_way_and_a_newer_worker_may_say_more():
     memory.hear(event)
     assert memory.views()["long@pod-1"].report == said
     assert (said.totals.started, said.totals.retried, said.totals.ended) == (3, 1, 3)
+
+
+def test_a_worker_older_than_the_operator_is_heard_without_what_it_cannot_say():
+    event = heartbeat()
+    for field in ("queues", "taking", "runtimes"):
+        del event["umbel"][field]
+    memory = WorkerMemory(Clock())
+    memory.hear(event)
+    (view,) = memory.views().values()
+    assert view.report is not None
+    assert (view.report.queues, view.report.taking, view.report.runtimes) == (0, None, [])
 
 
 def test_a_message_larger_than_any_report_is_not_decoded():

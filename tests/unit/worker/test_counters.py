@@ -10,7 +10,8 @@ from billiard.exceptions import WorkerLostError
 from celery.exceptions import Ignore, Reject, Retry, Terminated
 from celery.worker.request import create_request_cls
 
-from umbel_worker.counters import BOUNDS, EVENTS, Counted, Counters, counting, outcome
+from umbel_worker.counters import EVENTS, Counted, Counters, counting, outcome
+from umbel_worker.worker_report import RUNTIME_BOUNDS
 
 
 class Requested:
@@ -135,7 +136,7 @@ def test_threads_lose_no_count():
         thread.join()
     counts = counters.snapshot()["t"]
     assert (counts.started, counts.succeeded) == (20_000, 20_000)
-    assert counts.runtime.counts[BOUNDS.index(0.025)] == 20_000
+    assert counts.runtime.counts[RUNTIME_BOUNDS.index(0.025)] == 20_000
     assert counts.runtime.total == pytest.approx(400)
 
 

@@ -9,10 +9,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from umbel_worker import stamp
-from umbel_worker.counters import BOUNDS, Counters
+from umbel_worker.counters import Counters
 from umbel_worker.exposition import Family, text
 from umbel_worker.metrics import MOST_TASKS, OTHER, Metrics, of_tasks
 from umbel_worker.status import Status
+from umbel_worker.worker_report import RUNTIME_BOUNDS
 
 NOW = 1_800_000_000.0
 
@@ -65,7 +66,7 @@ def test_an_application_with_a_thousand_tasks_has_a_bounded_number_of_series():
                if name == "umbel_task_started_total"}  # fmt: skip
     assert len(started) == MOST_TASKS + 1
     assert started[OTHER] == 1000 - MOST_TASKS
-    assert len(found) <= (MOST_TASKS + 1) * (8 + 2 * (len(BOUNDS) + 3))
+    assert len(found) <= (MOST_TASKS + 1) * (8 + 2 * (len(RUNTIME_BOUNDS) + 3))
 
 
 def test_the_page_of_metrics_has_every_one():

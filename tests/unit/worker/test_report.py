@@ -12,7 +12,7 @@ from tests.unit.worker.test_settings import CONFIG
 from umbel_worker import effective
 from umbel_worker.counters import Counters
 from umbel_worker.heart import Heart, Reporting
-from umbel_worker.report import bounded, busiest, cut, oldest
+from umbel_worker.report import bounded, busiest, cut, oldest, runtimes, taking
 from umbel_worker.worker_report import MOST_CHARACTERS, TaskTotals, WorkerReport
 
 CONFIG = replace(CONFIG, soft_time_limit=None, hard_time_limit=None, visibility_timeout=None)
@@ -64,6 +64,20 @@ def test_the_oldest_is_the_one_that_began_first():
     active = [request(7.0, "b"), request(5.0, "a"), request(None, "c")]
     assert oldest(active, 10.5) == ("a", 5.5)
     assert oldest([], 10.5) is None
+
+
+def test_runtimes_of_every_name_are_counted_together():
+    counted = counters(a=2, b=1).snapshot().values()
+    told = runtimes(counted)
+    assert (sum(told), told[6], len(told)) == (3, 3, 19), "0.5 s belongs to the seventh bucket"
+    assert runtimes([]) == []
+
+
+def test_how_many_queues_a_worker_takes_from_is_unknown_while_it_is_not_connected():
+    connected = SimpleNamespace(task_consumer=SimpleNamespace(queues=["mail"]))
+    assert taking(connected) == 1
+    assert taking(SimpleNamespace(task_consumer=None)) is None
+    assert taking(None) is None
 
 
 def a_task(*, acks_late: bool = True) -> Any:
