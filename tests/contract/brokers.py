@@ -45,8 +45,10 @@ class Harness(Protocol):
 
 
 def counts(result: object, queue: str) -> QueueCounts:
+    """Without the age, which tells of time what these tests do not."""
     assert isinstance(result, BrokerReading), result
-    return result.queues[queue]
+    seen = result.queues[queue]
+    return replace(seen, oldest_age_seconds=None, oldest_age_is_bound=False)
 
 
 class HoldingHarness(Harness, Protocol):
@@ -259,6 +261,25 @@ class BrokerContract:
         harness.hold(queue, 2)
         seen = counts(await reader.read([queue]), queue)
         assert seen == QueueCounts(waiting=3, unacknowledged=2)
+
+    async def test_an_empty_queue_has_no_oldest_task(self, harness: Any, reader: Any, queue: str):
+        harness.put(queue, 1)
+        await reader.read([queue])
+        harness.hold(queue, 1)
+        result = await reader.read([queue])
+        assert result.queues[queue].oldest_age_seconds is None
+        assert not result.queues[queue].oldest_age_is_bound
+
+    async def test_it_is_told_how_the_broker_is_within_a_few_reads(
+        self, harness: Any, reader: Any, queue: str
+    ):
+        for _ in range(200):
+            health = (await reader.read([queue])).health
+            if health is not None:
+                break
+            await asyncio.sleep(0.05)
+        assert health is not None
+        assert health.alarms == ()
 
     async def test_a_message_acknowledged_is_gone(self, harness: Any, reader: Any, queue: str):
         harness.put(queue, 3)

@@ -52,6 +52,14 @@ class TestFakeBrokers(BrokerContract):
         harness.now = 60.1
         assert listener.views() == {}
 
+    async def test_what_waits_is_as_old_as_a_test_says(self, harness: FakeHarness):
+        harness.put("emails", 2)
+        harness.broker.age("emails", 90, is_bound=True)
+        reader = harness.brokers.reader(URL, None, LAYOUT)
+        told = (await reader.read(["emails"])).queues["emails"]
+        assert (told.oldest_age_seconds, told.oldest_age_is_bound) == (90, True)
+        await reader.close()
+
     async def test_it_tells_what_was_read_and_what_is_open(self, harness: FakeHarness):
         reader = harness.brokers.reader(URL, None, LAYOUT)
         await reader.read(["a", "b"])

@@ -90,14 +90,14 @@ def own_redis(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
 
 
 @pytest.fixture
-def own_rabbitmq(server_directory: Path) -> Iterator[Callable[[], RabbitMQServer]]:
-    """Start a RabbitMQ for one test alone (about 6 s): `own_rabbitmq()`."""
+def own_rabbitmq(server_directory: Path) -> Iterator[Callable[..., RabbitMQServer]]:
+    """Start a RabbitMQ for one test alone (about 6 s): `own_rabbitmq(*lines_of_rabbitmq_conf)`."""
     _require(rabbitmq_missing())
     started: list[RabbitMQServer] = []
 
-    def start() -> RabbitMQServer:
+    def start(*settings: str) -> RabbitMQServer:
         directory = Path(tempfile.mkdtemp(prefix="rabbitmq-", dir=server_directory))
-        server = RabbitMQServer(directory)
+        server = RabbitMQServer(directory, None, *settings)
         started.append(server)
         server.start()
         return server

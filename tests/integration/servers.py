@@ -163,10 +163,17 @@ class RabbitMQServer(_Server):
     user = "guest"
     password = "guest"
 
-    def __init__(self, directory: Path, root: Path | None = None) -> None:
-        """A server of the machine's own package, or of the system below `root`."""
+    def __init__(self, directory: Path, root: Path | None = None, *settings: str) -> None:
+        """A server of the machine's own package, or of the system below `root`.
+
+        Args:
+            directory: its own.
+            root: of another system.
+            settings: more lines of `rabbitmq.conf`.
+        """
         super().__init__(directory)
         self._root = root
+        self._settings = settings
         self.amqp_port = free_port()
         self.management_port = free_port()
         self._epmd_port = free_port()
@@ -208,7 +215,7 @@ class RabbitMQServer(_Server):
             f"listeners.tcp.1 = 127.0.0.1:{self.amqp_port}\n"
             "management.tcp.ip = 127.0.0.1\n"
             f"management.tcp.port = {self.management_port}\n"
-            "disk_free_limit.absolute = 1MB\n"
+            "disk_free_limit.absolute = 1MB\n" + "".join(f"{line}\n" for line in self._settings)
         )
 
     def _environment(self) -> dict[str, str]:

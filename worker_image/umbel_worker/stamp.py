@@ -1,7 +1,8 @@
-"""When a message was published, so that a worker can tell how long it waited.
+"""When a message was published, so that workers and operator can tell how long it waits.
 
-Every message that this process publishes gets a small header. A message without one has the
-broker's time, where RabbitMQ was told to set it (`message_interceptors.incoming.
+Every message that this process publishes gets a small header, and AMQP's property `timestamp` where
+the producer gave none: RabbitMQ shows that of the next message in a queue. A message without them
+has the broker's time, where RabbitMQ was told to set it (`message_interceptors.incoming.
 set_header_timestamp`) or the producer did (`apply_async(timestamp=...)`). Nothing else tells it:
 the wait is then not observed. It is the difference of two machines' wall clocks.
 
@@ -26,10 +27,17 @@ def install() -> None:
     signals.before_task_publish.connect(publish, weak=False, dispatch_uid="umbel.stamp")
 
 
-def publish(headers: Optional["dict[str, Any]"] = None, **_: Any) -> None:
+def publish(
+    headers: Optional["dict[str, Any]"] = None,
+    properties: Optional["dict[str, Any]"] = None,
+    **_: Any,
+) -> None:
     """Called before each message; a retry's takes the place of that of the first."""
+    now = time()
     if headers is not None:
-        headers[HEADER] = time()
+        headers[HEADER] = now
+    if properties is not None and properties.get("timestamp") is None:
+        properties["timestamp"] = int(now)
 
 
 def published(

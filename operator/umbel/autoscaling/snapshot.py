@@ -23,7 +23,7 @@ class QueueCounts:
     None where the broker does not tell (RabbitMQ without its management API).
     """
     oldest_age_seconds: float | None = None
-    """How long the task that is next to run has waited; None while nothing waits or tells it."""
+    """How long the oldest waiting task has waited; None while nothing waits or tells it."""
     oldest_age_is_bound: bool = False
     """True where the age is a lower bound only: it has waited at least so long."""
 

@@ -4,11 +4,12 @@ A test sets what the broker holds and whether it answers; readers and listeners 
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from umbel.autoscaling.snapshot import (
     BrokerFailure,
+    BrokerHealth,
     BrokerReading,
     BrokerResult,
     QueueCounts,
@@ -45,6 +46,7 @@ class FakeBroker:
     queues: dict[str, QueueCounts] = field(default_factory=dict)
     unattributed: int = 0
     limitation: BrokerFailure | None = None
+    health: BrokerHealth | None = field(default_factory=BrokerHealth)
     failure: BrokerFailure | None = None
     """What every read gives while it is set."""
     workers: dict[str, WorkerView] = field(default_factory=dict)
@@ -65,23 +67,27 @@ class FakeBroker:
     def put(self, queue: str, number: int) -> None:
         """Producers send so many messages."""
         counts = self.queues.get(queue, _EMPTY)
-        self.queues[queue] = QueueCounts(
-            waiting=counts.waiting + number, unacknowledged=counts.unacknowledged
-        )
+        self.queues[queue] = replace(counts, waiting=counts.waiting + number)
 
     def hold(self, queue: str, number: int) -> None:
         """Workers take so many of the waiting messages."""
         counts = self.queues[queue]
         taken = min(number, counts.waiting)
-        self.queues[queue] = QueueCounts(
-            waiting=counts.waiting - taken, unacknowledged=(counts.unacknowledged or 0) + taken
-        )
+        held = (counts.unacknowledged or 0) + taken
+        self.queues[queue] = replace(counts, waiting=counts.waiting - taken, unacknowledged=held)
 
     def acknowledge(self, queue: str, number: int) -> None:
         """Workers are done with so many."""
         counts = self.queues[queue]
         held = max(0, (counts.unacknowledged or 0) - number)
-        self.queues[queue] = QueueCounts(waiting=counts.waiting, unacknowledged=held)
+        self.queues[queue] = replace(counts, unacknowledged=held)
+
+    def age(self, queue: str, seconds: float, *, is_bound: bool = False) -> None:
+        """The oldest of the waiting messages has waited so long."""
+        counts = self.queues[queue]
+        self.queues[queue] = replace(
+            counts, oldest_age_seconds=seconds, oldest_age_is_bound=is_bound
+        )
 
     def register(self, incarnation: Incarnation, **held: int) -> None:
         """A crash-safe worker is there, which holds so many of each queue's held messages."""
@@ -106,10 +112,17 @@ class FakeReader:
         if self._broker.failure is not None:
             return self._broker.failure
         return BrokerReading(
-            queues={queue: self._broker.queues.get(queue, _EMPTY) for queue in asked},
+            queues={queue: self._counts(queue) for queue in asked},
             unattributed=self._broker.unattributed,
             limitation=self._broker.limitation,
+            health=self._broker.health,
         )
+
+    def _counts(self, queue: str) -> QueueCounts:
+        counts = self._broker.queues.get(queue, _EMPTY)
+        if counts.waiting:
+            return counts
+        return replace(counts, oldest_age_seconds=None, oldest_age_is_bound=False)
 
     async def close(self) -> None:
         """As `BrokerReader.close`."""

@@ -16,7 +16,8 @@ import amqp
 
 from umbel.autoscaling.snapshot import BrokerFailure, BrokerReading, BrokerResult, QueueCounts
 from umbel.brokers import failures
-from umbel.brokers.rabbitmq_amqp import AmqpSession, failure
+from umbel.brokers.rabbitmq_amqp import NOWHERE, AmqpSession, Declared, failure
+from umbel.brokers.rabbitmq_extras import Extras
 from umbel.brokers.rabbitmq_http import ManagementAPI, ManagementFailure
 from umbel.brokers.rabbitmq_management import Listing, Management
 from umbel.brokers.rabbitmq_sightings import Sightings
@@ -43,7 +44,9 @@ class RabbitMQReader:
         self._url = url
         self._monotonic = monotonic
         self._timeout = timeout_seconds
-        self._management = Management(ManagementAPI(management_url, url.vhost))
+        api = ManagementAPI(management_url, url.vhost)
+        self._management = Management(api)
+        self._extras = Extras(api, monotonic)
         self._management_silent_until = float("-inf")
         self._limitation: BrokerFailure | None = None
         self._session: AmqpSession | None = None
@@ -76,7 +79,7 @@ class RabbitMQReader:
     async def _read(self, queues: Sequence[str]) -> BrokerReading:
         listing = await self._listing(queues)
         existing = queues if listing is None else [q for q in queues if q in listing.samples]
-        ready = await self._count_ready(existing)
+        ready, _ = await asyncio.gather(self._count_ready(existing), self._ask_more(existing))
         if self._limitation is not None and self._limitation.reason == failures.TIMEOUT:
             self._pause_management()
         return self._reading(queues, ready, listing)
@@ -95,12 +98,17 @@ class RabbitMQReader:
         self._limitation = None
         return listing
 
+    async def _ask_more(self, queues: Collection[str]) -> None:
+        """Beside the counts, and never longer than they may take."""
+        if self._limitation is None and self._monotonic() >= self._management_silent_until:
+            await self._extras.ask(queues, self._timeout * _MANAGEMENT_SHARE)
+
     def _pause_management(self) -> None:
         """AMQP answered, so it is the management API alone that hangs."""
         if self._monotonic() >= self._management_silent_until:
             self._management_silent_until = self._monotonic() + _MANAGEMENT_PAUSE_SECONDS
 
-    async def _count_ready(self, queues: Iterable[str]) -> dict[str, int]:
+    async def _count_ready(self, queues: Iterable[str]) -> dict[str, Declared]:
         """Ask again once on a new connection: one kept from before may have been cut since."""
         kept = self._session is not None
         try:
@@ -111,25 +119,34 @@ class RabbitMQReader:
                 raise
             return await self._ask(queues)
 
-    async def _ask(self, queues: Iterable[str]) -> dict[str, int]:
+    async def _ask(self, queues: Iterable[str]) -> dict[str, Declared]:
         if self._session is None:
             self._session = AmqpSession(self._url, self._timeout)
         work = functools.partial(self._session.count_ready, list(queues))
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _reading(
-        self, queues: Sequence[str], ready: Mapping[str, int], listing: Listing | None
+        self, queues: Sequence[str], told: Mapping[str, Declared], listing: Listing | None
     ) -> BrokerReading:
         self._sightings.forget_others(queues)
+        self._extras.oldest.forget_others(queues)
         now = self._monotonic()
         counts = {
-            queue: QueueCounts(
-                waiting=ready.get(queue, 0),
-                unacknowledged=self._held(queue, ready.get(queue, 0), listing, now),
-            )
-            for queue in queues
+            queue: self._counts(queue, told.get(queue, NOWHERE), listing, now) for queue in queues
         }
-        return BrokerReading(queues=counts, limitation=self._limitation)
+        health = self._extras.health()
+        return BrokerReading(queues=counts, limitation=self._limitation, health=health)
+
+    def _counts(
+        self, queue: str, told: Declared, listing: Listing | None, now: float
+    ) -> QueueCounts:
+        age = self._extras.oldest.age(queue, told.ready, told.consumers, now)
+        return QueueCounts(
+            waiting=told.ready,
+            unacknowledged=self._held(queue, told.ready, listing, now),
+            oldest_age_seconds=age.seconds if age is not None else None,
+            oldest_age_is_bound=age is not None and age.is_bound,
+        )
 
     def _held(self, queue: str, ready: int, listing: Listing | None, now: float) -> int | None:
         if listing is None:

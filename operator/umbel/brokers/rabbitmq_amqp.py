@@ -11,13 +11,24 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import amqp
 
 from umbel.autoscaling.snapshot import BrokerFailure
 from umbel.brokers import failures
 from umbel.brokers.url import BrokerURL
+
+
+class Declared(NamedTuple):
+    """What a passive declaration tells of a queue, live."""
+
+    ready: int
+    consumers: int
+
+
+NOWHERE: Final = Declared(0, 0)
+"""A queue that does not exist."""
 
 
 class AmqpSession:
@@ -30,8 +41,8 @@ class AmqpSession:
         self._channel: Any = None
         self._aborted = False
 
-    def count_ready(self, queues: Iterable[str]) -> dict[str, int]:
-        """Ready messages of each queue; one that does not exist has none.
+    def count_ready(self, queues: Iterable[str]) -> dict[str, Declared]:
+        """Ready messages and consumers of each queue; one that does not exist has none.
 
         Raises:
             amqp.AMQPError: RabbitMQ refused.
@@ -41,17 +52,18 @@ class AmqpSession:
             self._connection.connect()
         return {queue: self._ready(queue) for queue in queues}
 
-    def _ready(self, queue: str) -> int:
+    def _ready(self, queue: str) -> Declared:
         if self._aborted:
             message = "the read was given up"
             raise ConnectionAbortedError(message)
         if self._channel is None:
             self._channel = self._connection.channel()
         try:
-            return int(self._channel.queue_declare(queue, passive=True).message_count)
+            told = self._channel.queue_declare(queue, passive=True)
         except amqp.NotFound:
             self._channel = None
-            return 0
+            return NOWHERE
+        return Declared(int(told.message_count), int(told.consumer_count))
 
     def abort(self) -> None:
         """Cut the connection; a thread that waits on it wakes up with an OSError."""

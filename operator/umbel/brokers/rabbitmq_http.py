@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -26,12 +27,14 @@ class ManagementFailure(Exception):  # noqa: N818 - named after BrokerFailure, w
 
 
 class ManagementAPI:
-    """One HTTP API and one virtual host; holds at most two connections."""
+    """One HTTP API and one virtual host; holds one connection."""
 
     def __init__(self, url: ManagementURL, vhost: str) -> None:
         self._url = url
         self._vhost = quote(vhost, safe="")
         self._session: aiohttp.ClientSession | None = None
+        self.server_time: float | None = None
+        """Of the last answer, seconds since 1970; None where it did not say."""
 
     def of_vhost(self, kind: str, name: str | None = None) -> str:
         """The path of things of one kind in the virtual host, or of one of them."""
@@ -101,6 +104,7 @@ class ManagementAPI:
                 method, url, data=body, timeout=limit, allow_redirects=False
             ) as response:
                 text = await response.read()
+                self.server_time = _date(response.headers.get("Date"))
                 self._check(method, response.status, text)
                 return text
         except TimeoutError as error:
@@ -140,9 +144,16 @@ class ManagementAPI:
             user = aiohttp.encode_basic_auth(self._url.username, self._url.password)
             self._session = aiohttp.ClientSession(
                 headers={"Authorization": user, "Content-Type": "application/json"},
-                connector=aiohttp.TCPConnector(limit=2, ssl=self._url.verify_tls),
+                connector=aiohttp.TCPConnector(limit=1, ssl=self._url.verify_tls),
             )
         return self._session
+
+
+def _date(text: str | None) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp() if text else None
+    except ValueError:
+        return None
 
 
 def _reason(text: bytes) -> str:

@@ -6,7 +6,7 @@ RabbitMQ walks over all queues of the virtual host for it, about 50 ms for a tho
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -49,6 +49,23 @@ class Management:
         await self._api.close()
 
 
+async def list_heads(
+    api: ManagementAPI, names: Collection[str], timeout_seconds: float
+) -> tuple[list[Mapping[str, Any]], float | None]:
+    """When the next message of each queue was published, as RabbitMQ's statistics say.
+
+    Returns:
+        (`name` and, where it is known, `head_message_timestamp`; RabbitMQ's own time, seconds
+        since 1970).
+
+    Raises:
+        ManagementFailure: nothing, or nothing of use.
+    """
+    columns = {"columns": "name,head_message_timestamp"}
+    items = await _list(api, names, columns, timeout_seconds)
+    return list(items), api.server_time
+
+
 async def list_queues(
     api: ManagementAPI, names: Collection[str], columns: str, timeout_seconds: float
 ) -> list[dict[str, Any]]:
@@ -57,17 +74,18 @@ async def list_queues(
     Raises:
         ManagementFailure: nothing, or nothing of use.
     """
-    fixed = _name_filter(names) | {
-        "page_size": str(_PAGE),
-        "disable_stats": "true",
-        "enable_queue_totals": "true",
-        "columns": columns,
-    }
+    live = {"disable_stats": "true", "enable_queue_totals": "true", "columns": columns}
+    return await _list(api, names, live, timeout_seconds)
+
+
+async def _list(
+    api: ManagementAPI, names: Collection[str], query: Mapping[str, str], timeout_seconds: float
+) -> list[dict[str, Any]]:
+    fixed = _name_filter(names) | {"page_size": str(_PAGE), **query}
     items: list[dict[str, Any]] = []
     page, pages = 1, 1
     while page <= pages:
-        query = fixed | {"page": str(page)}
-        answer = await api.get(api.of_vhost("queues"), query, timeout_seconds)
+        answer = await api.get(api.of_vhost("queues"), fixed | {"page": str(page)}, timeout_seconds)
         try:
             items += _named(answer["items"])
             page, pages = page + 1, int(answer["page_count"])

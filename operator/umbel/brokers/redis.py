@@ -12,12 +12,12 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from redis import exceptions
 
-from umbel.autoscaling.snapshot import BrokerReading, BrokerResult, QueueCounts
-from umbel.brokers import redis_client
+from umbel.autoscaling.snapshot import BrokerHealth, BrokerReading, BrokerResult, QueueCounts
+from umbel.brokers import redis_client, redis_health, redis_oldest
 from umbel.brokers.redis_held import (
     TAIL_BYTES,
     Binding,
@@ -44,7 +44,10 @@ _CHUNK_BYTES: Final = 4 * 1024 * 1024
 _BINDINGS_SECONDS: Final = 10.0
 """How long a binding table is trusted; tables change with deployments, not with tasks."""
 
-RIGHTS: Final = "+llen +hlen +hkeys +hstrlen +hget +hmget +smembers +eval"
+_REFUSED_SECONDS: Final = 60.0
+"""What the account may not do, and the counts do not need, is not asked for again for so long."""
+
+RIGHTS: Final = "+llen +lindex +time +info +hlen +hkeys +hstrlen +hget +hmget +smembers +eval"
 
 _TAGS_SCRIPT: Final = """
 local n = redis.call('HLEN', KEYS[1])
@@ -62,6 +65,20 @@ for i = 3, #ARGV do
 end
 return tails
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """What the first pipeline of a read gives."""
+
+    waiting: dict[str, int]
+    """By queue, over its lists."""
+    held: int
+    tags: list[str] | None
+    """None: too many held messages to list."""
+    ages: Mapping[str, redis_oldest.Age]
+    """By list."""
+    health: BrokerHealth | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +107,10 @@ class RedisReader:
         self._one_at_a_time = asyncio.Lock()
         self._held = HeldTags()
         self._bindings: dict[str, _Bound] = {}
+        self._heads = redis_oldest.Heads()
         self._scripts_allowed = True
+        self._refused: dict[str, float] = {}
+        """What the account may not do -> until when it is not asked for."""
 
     async def read(self, queues: Collection[str]) -> BrokerResult:
         """As `BrokerReader.read`."""
@@ -128,32 +148,74 @@ class RedisReader:
             return await self._read(queues)
 
     async def _read(self, queues: Sequence[str]) -> BrokerReading:
-        waiting, total, tags = await self._counts(queues)
-        if tags is None:
-            return _reading(queues, waiting, dict.fromkeys(queues, 0), unattributed=total)
-        await self._look_at(self._held.see(tags)[:MAX_NEW_PER_READ])
+        seen = await self._counts(queues)
+        if seen.tags is None:
+            return self._reading(seen, dict.fromkeys(queues, 0), unattributed=seen.held)
+        await self._look_at(self._held.see(seen.tags)[:MAX_NEW_PER_READ])
         routes = self._held.routes()
         bindings = await self._bindings_of(routes)
         held, unattributed = attribute(routes, bindings, queues)
-        return _reading(queues, waiting, held, unattributed=unattributed)
+        return self._reading(seen, held, unattributed=unattributed)
 
-    async def _counts(self, queues: Sequence[str]) -> tuple[list[int], int, list[str] | None]:
-        """Waiting messages per queue, held messages, and their tags (None: too many to list)."""
-        lists = self._lists_per_queue()
+    async def _counts(self, queues: Sequence[str]) -> _Counts:
+        """One pipeline: the lists, their heads and the server first, the held messages last."""
+        lists = {queue: self._lists_of(queue) for queue in queues}
+        keys = [key for of_queue in lists.values() for key in of_queue]
+        chunks = self._heads.chunks(keys) if self._may_ask("oldest") else []
+        asks_health = self._may_ask("health")
         pipe = self._client.pipeline(transaction=False)
-        for queue in queues:
-            for suffix in lists:
-                pipe.llen(self._key(queue + suffix))
-        unacked = self._key("unacked")
+        for key in keys:
+            pipe.llen(key)
+        for chunk in chunks:
+            pipe.eval(redis_oldest.SCRIPT, len(chunk), *chunk, redis_oldest.CHUNK_BYTES)
+        if asks_health:
+            pipe.info("memory")
+            pipe.info("clients")
         if self._scripts_allowed:
-            pipe.eval(_TAGS_SCRIPT, 1, unacked, MAX_HELD)
+            pipe.eval(_TAGS_SCRIPT, 1, self._key("unacked"), MAX_HELD)
         else:
-            pipe.hlen(unacked)
-        answers = await pipe.execute(raise_on_error=False)
-        lengths = [_number(answer) for answer in answers[:-1]]
-        waiting = [sum(lengths[at : at + len(lists)]) for at in range(0, len(lengths), len(lists))]
-        total, tags = await self._tags(answers[-1])
-        return waiting, total, tags
+            pipe.hlen(self._key("unacked"))
+        answers = iter(await pipe.execute(raise_on_error=False))
+        length_of = {key: _number(next(answers)) for key in keys}
+        ages = self._ages(chunks, [next(answers) for _ in chunks])
+        health = self._health(next(answers), next(answers)) if asks_health else None
+        held, tags = await self._tags(next(answers))
+        waiting = {queue: sum(length_of[key] for key in lists[queue]) for queue in queues}
+        return _Counts(waiting, held, tags, ages, health)
+
+    def _ages(
+        self, chunks: Sequence[Sequence[str]], answers: Sequence[Any]
+    ) -> Mapping[str, redis_oldest.Age]:
+        if any(isinstance(answer, Exception) for answer in answers):
+            self._refuse("oldest")
+            return {}
+        return self._heads.learn(chunks, answers, self._monotonic())
+
+    def _health(self, memory: Any, clients: Any) -> BrokerHealth | None:
+        if isinstance(memory, Exception) or isinstance(clients, Exception):
+            self._refuse("health")
+            return None
+        return redis_health.health(memory, clients)
+
+    def _may_ask(self, what: str) -> bool:
+        return self._monotonic() >= self._refused.get(what, float("-inf"))
+
+    def _refuse(self, what: str) -> None:
+        self._refused[what] = self._monotonic() + _REFUSED_SECONDS
+
+    def _reading(
+        self, seen: _Counts, held: Mapping[str, int], *, unattributed: int
+    ) -> BrokerReading:
+        counts = {}
+        for queue, waiting in seen.waiting.items():
+            age = redis_oldest.oldest(self._lists_of(queue), seen.ages, waiting)
+            counts[queue] = QueueCounts(
+                waiting=waiting,
+                unacknowledged=held[queue],
+                oldest_age_seconds=age.seconds if age is not None else None,
+                oldest_age_is_bound=age is not None and age.is_bound,
+            )
+        return BrokerReading(queues=counts, unattributed=unattributed, health=seen.health)
 
     async def _tags(self, answer: object) -> tuple[int, list[str] | None]:
         if isinstance(answer, exceptions.NoPermissionError) and self._scripts_allowed:
@@ -236,10 +298,11 @@ class RedisReader:
         """A key as kombu writes it: `global_keyprefix` stands before every one."""
         return self._layout.key_prefix + name
 
-    def _lists_per_queue(self) -> tuple[str, ...]:
+    def _lists_of(self, queue: str) -> list[str]:
         """What kombu appends to a queue's name for each priority: nothing for priority 0."""
         steps = dict.fromkeys(self._layout.priority_steps or (0,))
-        return tuple(f"{self._layout.separator}{step}" if step else "" for step in steps)
+        suffixes = (f"{self._layout.separator}{step}" if step else "" for step in steps)
+        return [self._key(queue + suffix) for suffix in suffixes]
 
 
 def _number(answer: object) -> int:
@@ -253,13 +316,3 @@ def _number(answer: object) -> int:
 
 def _bytes(value: bytes | str) -> bytes:
     return value if isinstance(value, bytes) else value.encode()
-
-
-def _reading(
-    queues: Sequence[str], waiting: Sequence[int], held: Mapping[str, int], *, unattributed: int
-) -> BrokerReading:
-    counts = {
-        queue: QueueCounts(waiting=number, unacknowledged=held[queue])
-        for queue, number in zip(queues, waiting, strict=True)
-    }
-    return BrokerReading(queues=counts, unattributed=unattributed)

@@ -106,6 +106,22 @@ def test_when_a_message_was_published(headers: Any, properties: Any, want: float
     assert stamp.published(headers, properties) == want
 
 
+def test_a_message_is_stamped_for_workers_and_for_rabbitmq(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stamp, "time", lambda: NOW)
+    headers: dict[str, Any] = {}
+    properties: dict[str, Any] = {"priority": 3}
+    stamp.publish(headers=headers, properties=properties, body=())
+    assert headers == {stamp.HEADER: NOW}
+    assert properties == {"priority": 3, "timestamp": int(NOW)}
+
+
+def test_the_time_that_a_producer_gives_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stamp, "time", lambda: NOW)
+    properties = {"timestamp": 7}
+    stamp.publish(headers=None, properties=properties)
+    assert properties == {"timestamp": 7}
+
+
 @pytest.mark.parametrize(
     ("published", "eta", "want"),
     [
