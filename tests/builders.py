@@ -90,6 +90,7 @@ def a_decision(**fields: Any) -> Decision:
     return Decision(
         **{
             "replicas": 0,
+            "desired": fields.get("replicas", 0),
             "reason": Reason.AS_NEEDED,
             "message": "0 needed",
             "history": PoolHistory(),

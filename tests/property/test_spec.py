@@ -15,7 +15,7 @@ from tests.unit.spec.wrong_spec import as_stored, valid_manifest
 
 from umbel.spec import bounds
 from umbel.spec.faults import Fault, InvalidSpec
-from umbel.spec.model import ExecutionPool, Pool, Profile, TaskQueue
+from umbel.spec.model import ExecutionPool, Pool, Profile, StartWithin, TaskQueue
 from umbel.spec.parse import parse
 
 CRD = Path(__file__).parents[2] / "crds" / "umbel.dev_taskqueues.yaml"
@@ -106,7 +106,7 @@ FULL_SPEC: dict[str, Any] = {
                 "maxReplicas": 20,
                 "target": {"type": "Backlog", "tasksPerReplica": 3},
                 "scaleUp": {"stabilizationSeconds": 5, "maxStep": 4},
-                "scaleDown": {"stabilizationSeconds": 120, "maxStep": 1},
+                "scaleDown": {"stabilizationSeconds": 120, "maxStep": 1, "idleSeconds": 30},
                 "onBrokerUnavailable": "Fallback",
                 "fallbackReplicas": 2,
             },
@@ -129,7 +129,13 @@ FULL_SPEC: dict[str, Any] = {
             },
             "disruptionBudget": {"maxUnavailable": 1},
         },
-        {"name": "short", "profile": "Short", "queues": ["emails"], "executionPool": "Gevent"},
+        {
+            "name": "short",
+            "profile": "Short",
+            "queues": ["emails"],
+            "executionPool": "Gevent",
+            "scaling": {"target": {"type": "StartWithin", "seconds": 20}},
+        },
     ],
     "runtime": {"inject": "Auto", "image": "umbel/worker-runtime:1"},
     "paused": "Scaling",
@@ -335,4 +341,6 @@ def check_scaling(pool: Pool) -> None:
     scaling = pool.scaling
     assert 0 <= scaling.min_replicas <= scaling.max_replicas <= bounds.MAX_REPLICAS.maximum
     assert 0 <= scaling.fallback_replicas <= scaling.max_replicas
-    assert scaling.tasks_per_replica >= 1
+    target = scaling.target
+    assert (target.seconds if isinstance(target, StartWithin) else target.tasks_per_replica) >= 1
+    assert scaling.scale_down.idle_seconds >= 0

@@ -1,16 +1,47 @@
-"""The one door: what size a pool should have, and why.
+"""The one door: what size every pool should have, and why.
 
-Pure: the same pool, snapshot, history and moment always give the same decision. A decision
-carries the history for the next one; deciding again on an applied decision changes nothing.
+Pure: the same asks and moment always give the same decisions. A decision carries the history for
+the next one; deciding again on an applied decision changes nothing.
+
+1. Each pool by itself: what its tasks ask for (rule D), through its limits (rules N, R, P).
+2. All pools of a broker together: its connections (rule P).
+3. Each pool by itself: who can go now (rule I).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
-from umbel.autoscaling.demand import replicas_needed, running_tasks
-from umbel.autoscaling.limits import Case, Proposal, keep_busy, limit
-from umbel.autoscaling.reasons import Reason
+from umbel.autoscaling.budget import Claim, free_connections, share
+from umbel.autoscaling.demand import replicas_needed, work
+from umbel.autoscaling.limits import Case, Proposal, limit
+from umbel.autoscaling.reasons import Reason, number
+from umbel.autoscaling.scale_in import ScaleIn, scale_in
 from umbel.autoscaling.snapshot import PoolHistory, PoolSnapshot
-from umbel.spec.model import OnBrokerUnavailable, Paused, Pool, ScalingMode
+from umbel.spec.model import Backlog, OnBrokerUnavailable, Paused, Pool, ScalingMode
+
+Key: TypeAlias = tuple[str, ...]
+"""Of a pool: namespace, TaskQueue, pool."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One pool that is to be decided."""
+
+    pool: Pool
+    seen: PoolSnapshot
+    """What is known now; None in it is unknown and never shrinks a pool (rule U)."""
+    history: PoolHistory
+    """What the last decision returned; `PoolHistory()` at first."""
+    paused: Paused = Paused.NONE
+    broker: str = ""
+    """Its identity; empty where it is not known."""
+    connections_per_pod: int = 1
+    """That a pod of this pool may have to the broker."""
+    max_connections: int | None = None
+    """broker.protection.maxConnections of its TaskQueue."""
+    max_memory_percent: int = 100
+    """broker.protection.maxMemoryPercent of its TaskQueue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +56,8 @@ class Decision:
     history: PoolHistory
     hands_off: bool = False
     """True where the size is not umbel's to write (paused, External)."""
-    desired: int | None = None
-    """What demand and limits want, before a scale-in is confirmed; None: the same as `replicas`."""
+    desired: int
+    """What demand and limits want, before a scale-in is confirmed."""
     cordon: tuple[str, ...] = ()
     """Pods whose workers are to take nothing more (rule I)."""
     uncordon: tuple[str, ...] = ()
@@ -36,59 +67,74 @@ class Decision:
     the size is written."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Want:
+    """What one pool should have, its broker's connections and who can go left aside."""
+
+    ask: Ask
+    proposal: Proposal
+    history: PoolHistory
+    hands_off: bool = False
+
+
+def decide_all(asks: Mapping[Key, Ask], now: float) -> dict[Key, Decision]:
+    """Decide every pool.
+
+    Args:
+        asks: all of them, for the connections of a broker are shared among all its pools.
+        now: monotonic seconds of the same clock as the histories'.
+    """
+    wants = {key: _want(ask, now) for key, ask in asks.items()}
+    for key, proposal in _over_budget(wants).items():
+        wants[key] = replace(wants[key], proposal=proposal)
+    return {key: _settle(want, now) for key, want in wants.items()}
+
+
 def decide(
     pool: Pool, seen: PoolSnapshot, history: PoolHistory, now: float, paused: Paused
 ) -> Decision:
-    """Decide one pool.
+    """Decide one pool as if it were alone on its broker."""
+    return _settle(_want(Ask(pool=pool, seen=seen, history=history, paused=paused), now), now)
 
-    Args:
-        pool: what the user asked for.
-        seen: what is known now; None in it is unknown and never shrinks a pool (rule U).
-        history: what the last decision returned; `PoolHistory()` at first.
-        now: monotonic seconds of the same clock as the history's.
-        paused: whether the TaskQueue's sizes are to stay as they are.
-    """
-    scaling = pool.scaling
-    if paused is not Paused.NONE:
-        return _stay(seen, Reason.PAUSED, f"paused is {paused}: the size stays", hands_off=True)
-    if scaling.mode is ScalingMode.EXTERNAL:
-        return _stay(
-            seen, Reason.EXTERNAL, "mode is External: the size is not umbel's", hands_off=True
-        )
-    if scaling.mode is ScalingMode.MANUAL:
-        return _manual(pool, seen, history, now)
+
+# 1. each pool by itself
+
+
+def _want(ask: Ask, now: float) -> _Want:
+    seen, mode = ask.seen, ask.pool.scaling.mode
+    if ask.paused is not Paused.NONE:
+        return _stay(ask, Reason.PAUSED, f"paused is {ask.paused}: the size stays")
+    if mode is ScalingMode.EXTERNAL:
+        return _stay(ask, Reason.EXTERNAL, "mode is External: the size is not umbel's")
+    if mode is ScalingMode.MANUAL:
+        return _manual(ask)
     if seen.waiting is None:
-        return _without_broker(pool, seen, history, now)
-    return _by_demand(pool, seen, history, now)
+        return _without_broker(ask, now)
+    return _by_demand(ask, now)
 
 
-def _stay(seen: PoolSnapshot, reason: Reason, message: str, *, hands_off: bool) -> Decision:
-    return Decision(
-        replicas=seen.replicas,
-        reason=reason,
-        message=message,
-        history=PoolHistory(),
-        hands_off=hands_off,
-    )
+def _stay(ask: Ask, reason: Reason, message: str) -> _Want:
+    proposal = Proposal(replicas=ask.seen.replicas, reason=reason, message=message)
+    return _Want(ask=ask, proposal=proposal, history=PoolHistory(), hands_off=True)
 
 
-def _manual(pool: Pool, seen: PoolSnapshot, history: PoolHistory, now: float) -> Decision:
-    wanted = pool.scaling.min_replicas
+def _manual(ask: Ask) -> _Want:
+    wanted = ask.pool.scaling.min_replicas
     proposal = Proposal(
         replicas=wanted, reason=Reason.MANUAL, message=f"mode is Manual: minReplicas is {wanted}"
     )
-    kept = keep_busy(proposal, Case(pool=pool, seen=seen, history=history, now=now))
-    return _decision(kept, PoolHistory())
+    kept = PoolHistory(cordoned_since=ask.history.cordoned_since)
+    return _Want(ask=ask, proposal=proposal, history=kept)
 
 
-def _without_broker(pool: Pool, seen: PoolSnapshot, history: PoolHistory, now: float) -> Decision:
+def _without_broker(ask: Ask, now: float) -> _Want:
     """Rule U: hold, or grow to the least that is asked for; never shrink.
 
     The windows start anew afterwards.
     """
-    since = now if history.unknown_since is None else min(now, history.unknown_since)
+    seen, scaling, before = ask.seen, ask.pool.scaling, ask.history.unknown_since
+    since = now if before is None else min(now, before)
     unread = f"the broker has not been read for {now - since:.0f} s"
-    scaling = pool.scaling
     falls_back = scaling.on_broker_unavailable is OnBrokerUnavailable.FALLBACK
     fallback = scaling.fallback_replicas if falls_back else 0
     least = max(fallback, scaling.min_replicas)
@@ -104,24 +150,47 @@ def _without_broker(pool: Pool, seen: PoolSnapshot, history: PoolHistory, now: f
             reason=Reason.FALLBACK if fallback == least else Reason.MIN_REPLICAS,
             message=f"{unread}: {field} is {least}",
         )
-    return _decision(proposal, PoolHistory(unknown_since=since))
+    return _Want(ask=ask, proposal=proposal, history=PoolHistory(unknown_since=since))
 
 
-def _by_demand(pool: Pool, seen: PoolSnapshot, history: PoolHistory, now: float) -> Decision:
+def _by_demand(ask: Ask, now: float) -> _Want:
+    pool, seen = ask.pool, ask.seen
     need = replicas_needed(pool, seen)
-    remembered = remember(pool, history, now, need)
-    case = Case(pool=pool, seen=seen, history=remembered, now=now)
-    return _decision(limit(_proposal(pool, seen, need), case), remembered)
+    remembered = remember(pool, ask.history, now, need)
+    case = Case(
+        pool=pool,
+        seen=seen,
+        history=remembered,
+        now=now,
+        max_memory_percent=ask.max_memory_percent,
+    )
+    proposal = limit(_proposal(pool, seen, need), case)
+    return _Want(ask=ask, proposal=proposal, history=remembered)
 
 
 def _proposal(pool: Pool, seen: PoolSnapshot, need: int) -> Proposal:
-    tasks = f"{seen.waiting} tasks wait and {running_tasks(pool, seen)} run or are held"
-    message = f"{tasks}, {pool.scaling.tasks_per_replica} to a replica: {need} needed"
-    if need > seen.replicas:
-        return Proposal(replicas=need, reason=Reason.TASKS_WAITING, message=message)
-    if need < seen.replicas:
-        return Proposal(replicas=need, reason=Reason.IDLE, message=message)
-    return Proposal(replicas=need, reason=Reason.AS_NEEDED, message=message)
+    current = seen.replicas
+    reason = Reason.AS_NEEDED
+    if need != current:
+        reason = Reason.TASKS_WAITING if need > current else Reason.IDLE
+    return Proposal(replicas=need, reason=reason, message=_sentence(pool, seen, need))
+
+
+def _sentence(pool: Pool, seen: PoolSnapshot, need: int) -> str:
+    tasks, target, signals = work(pool, seen), pool.scaling.target, seen.signals
+    words = f"{tasks.waiting} tasks wait and {tasks.running} run"
+    if tasks.later:
+        words += f", {tasks.later} are for later"
+    if isinstance(target, Backlog):
+        return f"{words}, {target.tasks_per_replica} to a replica: {need} needed"
+    if signals.mean_runtime_seconds is None:
+        return f"{words}, a slot for each, {pool.concurrency} to a replica: {need} needed"
+    came = signals.arrivals_per_second or 0.0
+    return (
+        f"{words}, {number(came)}/s come and take {number(signals.mean_runtime_seconds)} s "
+        f"each, to start within {target.seconds} s with {pool.concurrency} slots to a replica: "
+        f"{need} needed"
+    )
 
 
 def remember(pool: Pool, history: PoolHistory, now: float, need: int) -> PoolHistory:
@@ -142,10 +211,91 @@ def remember(pool: Pool, history: PoolHistory, now: float, need: int) -> PoolHis
     return replace(history, needs=needs, unknown_since=None)
 
 
-def _decision(proposal: Proposal, history: PoolHistory) -> Decision:
+# 2. all pools of a broker together
+
+
+def _over_budget(wants: Mapping[Key, _Want]) -> dict[Key, Proposal]:
+    """What is left of those proposals that the connections of their broker do not allow."""
+    brokers: dict[str, list[Key]] = {}
+    for key, want in wants.items():
+        if want.ask.broker:
+            brokers.setdefault(want.ask.broker, []).append(key)
+    cut: dict[Key, Proposal] = {}
+    for keys in brokers.values():
+        if any(_grows(wants[key]) for key in keys):
+            cut |= _shared({key: wants[key] for key in keys})
+    return cut
+
+
+def _grows(want: _Want) -> bool:
+    return not want.hands_off and want.proposal.replicas > want.ask.seen.replicas
+
+
+def _shared(wants: Mapping[Key, _Want]) -> dict[Key, Proposal]:
+    """The proposals of one broker's pools that have to be smaller."""
+    claims = {key: _claim(want) for key, want in wants.items()}
+    asks = [want.ask for want in wants.values()]
+    bounds = [ask.max_connections for ask in asks if ask.max_connections is not None]
+    health = next((ask.seen.health for ask in asks if ask.seen.health is not None), None)
+    free = free_connections(list(claims.values()), min(bounds, default=None), health)
+    if free is None:
+        return {}
+    given = share(claims, free)
+    return {
+        key: _within(wants[key], claims[key], given[key], free)
+        for key in wants
+        if given[key] < claims[key].more
+    }
+
+
+def _claim(want: _Want) -> Claim:
+    seen = want.ask.seen
+    more = max(0, want.proposal.replicas - seen.replicas) if not want.hands_off else 0
+    return Claim(
+        pods=seen.replicas + seen.terminating,
+        more=more,
+        connections_per_pod=want.ask.connections_per_pod,
+    )
+
+
+def _within(want: _Want, claim: Claim, given: int, free: int) -> Proposal:
+    proposal, replicas = want.proposal, want.ask.seen.replicas + given
+    return Proposal(
+        replicas=replicas,
+        reason=Reason.CONNECTIONS,
+        message=f"{proposal.message}; {free} connections to the broker are free for all pools, and "
+        f"a pod may need {claim.connections_per_pod}: {replicas}",
+    )
+
+
+# 3. who can go now
+
+
+def _settle(want: _Want, now: float) -> Decision:
+    ask, proposal = want.ask, want.proposal
+    if want.hands_off:
+        undone = scale_in(proposal, _case(want, now)).uncordon
+        kept = undone if ask.paused is not Paused.ALL else ()
+        return _decision(want, ScaleIn(proposal=proposal, uncordon=kept))
+    return _decision(want, scale_in(proposal, _case(want, now)))
+
+
+def _case(want: _Want, now: float) -> Case:
+    return Case(pool=want.ask.pool, seen=want.ask.seen, history=want.history, now=now)
+
+
+def _decision(want: _Want, result: ScaleIn) -> Decision:
+    history = want.history
+    if history.cordoned_since != result.cordoned_since:
+        history = replace(history, cordoned_since=result.cordoned_since)
     return Decision(
-        replicas=proposal.replicas,
-        reason=proposal.reason,
-        message=proposal.message,
+        replicas=result.proposal.replicas,
+        desired=want.proposal.replicas,
+        reason=result.proposal.reason,
+        message=result.proposal.message,
         history=history,
+        hands_off=want.hands_off,
+        cordon=result.cordon,
+        uncordon=result.uncordon,
+        victims=result.victims,
     )

@@ -1,13 +1,39 @@
-"""Rule D: how many replicas the tasks at hand ask for.
+"""Rule D: how many replicas the tasks at hand, and those that keep coming, ask for.
 
-The simple form of the rule: while no mean runtime is known, every task that waits or runs asks
-for a slot of its own, so `slots = waiting + running`.
+`slots = max(ceil(arrivals x runtime / 0.8), min(waiting + running, max(running, ceil(waiting x
+runtime / start within))))`. The first part keeps a pool that keeps up from being taken for an idle
+one; the second is the backlog's. Before a mean runtime is known, each waiting task asks for a slot
+of its own. With a Backlog target the count alone decides.
 """
 
 import math
+from dataclasses import dataclass
 
 from umbel.autoscaling.snapshot import PoolSnapshot
-from umbel.spec.model import Pool
+from umbel.spec.model import Backlog, Pool
+
+UTILIZATION = 0.8
+"""Of the slots, for a steady stream: at 1.0 the queue of random arrivals grows without bound."""
+
+USUAL_START_SECONDS = 5.0
+"""What a pod takes to start, until one was seen to."""
+
+LEAST_SHARE = 0.2
+"""Of the target that is left where pods take longer to start than tasks may wait."""
+
+MOST_SLOTS = 1e9
+"""Beyond any bound of a pool; keeps nonsense from overflowing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A pool's tasks at one moment, each counted once."""
+
+    waiting: int
+    """Could begin at once, in the queues or in the hands of workers."""
+    running: int
+    later: int
+    """Scheduled for later or held back by a rate limit: they ask for no slot now."""
 
 
 def running_tasks(pool: Pool, seen: PoolSnapshot) -> int:
@@ -22,10 +48,53 @@ def running_tasks(pool: Pool, seen: PoolSnapshot) -> int:
     return max(unacknowledged, active) if pool.acks_late else unacknowledged + active
 
 
-def replicas_needed(pool: Pool, seen: PoolSnapshot) -> int:
-    """Replicas for everything that waits and runs (rule D), before any limit.
+def work(pool: Pool, seen: PoolSnapshot) -> Work:
+    """Tell apart what runs, what waits and what is for later; expects `seen.waiting` to be known.
 
-    Expects `seen.waiting` to be known.
+    What workers hold and do not run waits, although the broker counts it as theirs. Where no worker
+    says what it runs, every slot of the pool is taken to be at work.
     """
-    tasks = (seen.waiting or 0) + running_tasks(pool, seen)
-    return math.ceil(tasks / pool.scaling.tasks_per_replica)
+    held, put_off = running_tasks(pool, seen), seen.scheduled + seen.limited
+    if seen.active is None:
+        later = min(held, put_off)
+        running = min(held - later, seen.replicas * pool.concurrency)
+    else:
+        running = min(held, seen.active)
+        later = min(held - running, put_off)
+    return Work(waiting=(seen.waiting or 0) + held - running - later, running=running, later=later)
+
+
+def slots_needed(pool: Pool, seen: PoolSnapshot, tasks: Work) -> int:
+    """Slots for all of it, with a StartWithin target."""
+    signals, target = seen.signals, pool.scaling.target
+    assert not isinstance(target, Backlog)  # noqa: S101 - `replicas_needed` asks for the others
+    runtime = signals.mean_runtime_seconds
+    if runtime is None:
+        return tasks.waiting + tasks.running
+    stream = (signals.arrivals_per_second or 0.0) * runtime / UTILIZATION
+    start = signals.pod_start_seconds
+    start = USUAL_START_SECONDS if start is None else start
+    within = max(target.seconds - start, target.seconds * LEAST_SHARE)
+    backlog = min(
+        tasks.waiting + tasks.running, max(tasks.running, _whole(tasks.waiting * runtime / within))
+    )
+    return max(_whole(stream), backlog)
+
+
+def replicas_needed(pool: Pool, seen: PoolSnapshot) -> int:
+    """Replicas for everything that waits, runs and keeps coming (rule D), before any limit.
+
+    At least one while there is any task, be it for later (rule I). Expects `seen.waiting` to be
+    known.
+    """
+    tasks, target = work(pool, seen), pool.scaling.target
+    if isinstance(target, Backlog):
+        needed = math.ceil((tasks.waiting + tasks.running) / target.tasks_per_replica)
+    else:
+        needed = math.ceil(slots_needed(pool, seen, tasks) / pool.concurrency)
+    return max(needed, 1) if tasks.waiting or tasks.running or tasks.later else needed
+
+
+def _whole(slots: float) -> int:
+    """Rounded up, but for what is only the error of a floating-point product."""
+    return math.ceil(min(slots, MOST_SLOTS) - 1e-9)

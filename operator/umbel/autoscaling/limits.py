@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from umbel.autoscaling.reasons import Reason
+from umbel.autoscaling.demand import MOST_SLOTS, work
+from umbel.autoscaling.reasons import Reason, number
 from umbel.autoscaling.snapshot import PoolHistory, PoolSnapshot
 from umbel.spec.model import Pool, ScalingMode
 
@@ -24,6 +25,7 @@ class Case:
     history: PoolHistory
     """Already holds the need of this moment, if it is known."""
     now: float
+    max_memory_percent: int = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,46 +119,64 @@ def limit_bounds(proposal: Proposal, case: Case) -> Proposal:
     return proposal
 
 
-def keep_busy(proposal: Proposal, case: Case) -> Proposal:
-    """Take nothing away while a task is held or runs, or a worker is silent (rules I and U)."""
-    current, seen = case.seen.replicas, case.seen
-    if proposal.replicas >= current:
+def limit_rate(proposal: Proposal, case: Case) -> Proposal:
+    """More slots than the rate limits can feed have nothing to do (rule R)."""
+    slots = case.seen.rate_limit_slots
+    if slots is None:
         return proposal
-    why = _busy(seen)
-    if why is None:
+    fed = max(1, math.ceil(min(slots, MOST_SLOTS) / case.pool.concurrency))
+    if proposal.replicas <= fed:
         return proposal
-    reason, words = why
     return Proposal(
-        replicas=current,
-        reason=reason,
-        message=f"{proposal.message}; keeps {current} while {words}",
+        replicas=fed,
+        reason=Reason.RATE_LIMIT,
+        message=f"{proposal.message}; its rate limits can feed {number(slots)} slots: {fed} replicas",
     )
 
 
-def _busy(seen: PoolSnapshot) -> tuple[Reason, str] | None:
-    if seen.unacknowledged is None:
-        return Reason.WORKERS_SILENT, "the broker cannot tell what its workers hold"
-    if seen.unattributed:
-        return (
-            Reason.TASKS_RUNNING,
-            f"{seen.unattributed} unacknowledged messages may come from its queues",
-        )
-    if seen.active is None:
-        return Reason.WORKERS_SILENT, "a worker has not said what it does"
-    if seen.unacknowledged or seen.active:
-        return (
-            Reason.TASKS_RUNNING,
-            f"{seen.unacknowledged} tasks are unacknowledged and {seen.active} run",
-        )
-    return None
+def protect_broker(proposal: Proposal, case: Case) -> Proposal:
+    """A broker in danger is emptied by whoever can, and given no other load (rule P).
+
+    A pool whose tasks wait grows to a slot for each of them, at once and up to `maxReplicas`; one
+    without does not grow at all, not even to `minReplicas`.
+    """
+    danger = in_danger(case)
+    if danger is None:
+        return proposal
+    tasks = work(case.pool, case.seen)
+    current, highest = case.seen.replicas, case.pool.scaling.max_replicas
+    opened = min(math.ceil((tasks.waiting + tasks.running) / case.pool.concurrency), highest)
+    wanted = max(proposal.replicas, opened) if tasks.waiting else min(proposal.replicas, current)
+    if wanted == proposal.replicas:
+        return proposal
+    why = "a slot for each task, to empty it" if tasks.waiting else "nothing is added"
+    return Proposal(
+        replicas=wanted,
+        reason=Reason.BROKER_IN_DANGER,
+        message=f"{proposal.message}; the broker {danger}: {why}",
+    )
+
+
+def in_danger(case: Case) -> str | None:
+    """What is wrong with the broker, as words after "the broker"; None while it is well."""
+    health = case.seen.health
+    if health is None:
+        return None
+    if health.alarms:
+        return f"has an alarm ({', '.join(health.alarms)})"
+    used, most = health.memory_bytes, health.memory_limit_bytes
+    if used is None or not most or used * 100 <= most * case.max_memory_percent:
+        return None
+    return f"uses {used * 100 // most} % of its memory (maxMemoryPercent {case.max_memory_percent})"
 
 
 LIMITERS: tuple[Limiter, ...] = (
+    limit_rate,  # first: demand that cannot be worked on is none
     stabilize_up,
     stabilize_down,
     limit_step,
     limit_bounds,
-    keep_busy,  # last: neither a lowered maxReplicas nor any other limit may end a busy worker
+    protect_broker,  # beyond windows and steps, but within maxReplicas; the budget comes after all
 )
 
 

@@ -3,6 +3,15 @@
 import enum
 
 
+def number(value: float) -> str:
+    """A measured number as a sentence holds it: no more digits than it is worth, no exponent."""
+    if value >= 100:
+        return f"{value:.0f}"
+    if 0 < value < 0.01:
+        return "under 0.01"
+    return f"{value:.3g}"
+
+
 class Reason(enum.StrEnum):
     """One CamelCase word per verdict, as Kubernetes' conditions write theirs."""
 
@@ -12,6 +21,11 @@ class Reason(enum.StrEnum):
     STABILIZING = "Stabilizing"
     TASKS_RUNNING = "TasksRunning"
     WORKERS_SILENT = "WorkersSilent"
+    ROLLING = "RollingUpdate"
+    SCALING_IN = "ScalingIn"
+    RATE_LIMIT = "RateLimit"
+    CONNECTIONS = "ConnectionBudget"
+    BROKER_IN_DANGER = "BrokerInDanger"
     MAX_STEP = "MaxStep"
     MAX_REPLICAS = "MaxReplicas"
     MIN_REPLICAS = "MinReplicas"

@@ -111,6 +111,8 @@ class PodState:
     """One pod of a pool at one moment."""
 
     name: str
+    running: bool = True
+    """Its worker's container runs; one that does not can have no task."""
     ready: bool
     terminating: bool
     busy: int | None
@@ -156,3 +158,5 @@ class PoolHistory:
     """(since when, replicas needed), oldest first; reaches back over the longer window."""
     unknown_since: float | None = None
     """When the broker's counts were first missing; None while they are known."""
+    cordoned_since: float | None = None
+    """Since when workers have been asked to take nothing more and have not all said so."""

@@ -62,6 +62,8 @@ GRACE_SECONDS = Whole(minimum=30, maximum=2_678_400)
 
 MIN_REPLICAS = Whole(minimum=0, maximum=1000)
 MAX_REPLICAS = Whole(minimum=1, maximum=1000)
+START_WITHIN_SECONDS = Whole(minimum=1, maximum=86_400)
+IDLE_SECONDS = Whole(minimum=0, maximum=3600)
 TASKS_PER_REPLICA = Whole(minimum=1, maximum=100_000)
 STABILIZATION_SECONDS = Whole(minimum=0, maximum=3600)
 MAX_STEP = Whole(minimum=1, maximum=1000)

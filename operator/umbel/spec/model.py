@@ -167,6 +167,26 @@ class ScaleDown:
     """The highest need of these last seconds counts."""
     max_step: int | None
     """Replicas removed in one decision at most; None for no bound."""
+    idle_seconds: int
+    """How long a pod must have had nothing before it may go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartWithin:
+    """A size such that waiting tasks start within this time (rule D)."""
+
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """A size by count, however long tasks take (rule D)."""
+
+    tasks_per_replica: int
+    """How many waiting or running tasks ask for one replica."""
+
+
+Target: TypeAlias = StartWithin | Backlog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,8 +196,7 @@ class Scaling:
     mode: ScalingMode
     min_replicas: int
     max_replicas: int
-    tasks_per_replica: int
-    """How many waiting or running tasks ask for one replica (target type Backlog)."""
+    target: Target
     scale_up: ScaleUp
     scale_down: ScaleDown
     on_broker_unavailable: OnBrokerUnavailable

@@ -1,8 +1,11 @@
 """Reading one pool: its own settings, and for the rest those of its profile."""
 
+import enum
+
 from umbel.spec import bounds, sentences
 from umbel.spec.fields import Section, kind, shown
 from umbel.spec.model import (
+    Backlog,
     ExecutionPool,
     Json,
     OnBrokerUnavailable,
@@ -12,10 +15,13 @@ from umbel.spec.model import (
     ScaleUp,
     Scaling,
     ScalingMode,
+    StartWithin,
+    Target,
     TimeLimits,
 )
 from umbel.spec.pod_template import read_pod_template
 from umbel.spec.profiles import (
+    DEFAULT_IDLE_SECONDS,
     DEFAULT_MAX_REDELIVERIES,
     DEFAULT_MAX_REPLICAS,
     DEFAULT_MAX_UNAVAILABLE,
@@ -27,6 +33,13 @@ from umbel.spec.profiles import (
     grace_seconds,
     time_limits,
 )
+
+
+class TargetType(enum.StrEnum):
+    """How `scaling.target` is written."""
+
+    START_WITHIN = "StartWithin"
+    BACKLOG = "Backlog"
 
 
 def read_pool(section: Section) -> Pool:
@@ -126,7 +139,7 @@ def _scaling(section: Section, defaults: Defaults, concurrency: int) -> Scaling:
         mode=section.choice("mode", ScalingMode.AUTO),
         min_replicas=section.integer("minReplicas", bounds.MIN_REPLICAS, defaults.min_replicas),
         max_replicas=section.integer("maxReplicas", bounds.MAX_REPLICAS, DEFAULT_MAX_REPLICAS),
-        tasks_per_replica=_tasks_per_replica(section.section("target"), concurrency),
+        target=_target(section.section("target"), defaults, concurrency),
         scale_up=_scale_up(section.section("scaleUp")),
         scale_down=_scale_down(section.section("scaleDown")),
         on_broker_unavailable=section.choice("onBrokerUnavailable", OnBrokerUnavailable.HOLD),
@@ -138,11 +151,18 @@ def _scaling(section: Section, defaults: Defaults, concurrency: int) -> Scaling:
     return scaling
 
 
-def _tasks_per_replica(section: Section, concurrency: int) -> int:
-    section.only("type", "tasksPerReplica")
-    if section.has("type") and section.data["type"] != "Backlog":
-        section.fault("type", f"must be Backlog, not {shown(section.data['type'])}")
-    return section.integer("tasksPerReplica", bounds.TASKS_PER_REPLICA, concurrency)
+def _target(section: Section, defaults: Defaults, concurrency: int) -> Target:
+    section.only("type", "seconds", "tasksPerReplica")
+    kind_of = section.choice("type", TargetType.START_WITHIN)
+    seconds = section.integer("seconds", bounds.START_WITHIN_SECONDS, defaults.start_within_seconds)
+    each = section.integer("tasksPerReplica", bounds.TASKS_PER_REPLICA, concurrency)
+    if kind_of is TargetType.BACKLOG:
+        if section.has("seconds"):
+            section.fault("seconds", sentences.SECONDS_UNUSED)
+        return Backlog(tasks_per_replica=each)
+    if section.has("tasksPerReplica"):
+        section.fault("tasksPerReplica", sentences.TASKS_PER_REPLICA_UNUSED)
+    return StartWithin(seconds=seconds)
 
 
 def _scale_up(section: Section) -> ScaleUp:
@@ -156,7 +176,7 @@ def _scale_up(section: Section) -> ScaleUp:
 
 
 def _scale_down(section: Section) -> ScaleDown:
-    section.only("stabilizationSeconds", "maxStep")
+    section.only("stabilizationSeconds", "maxStep", "idleSeconds")
     return ScaleDown(
         stabilization_seconds=section.integer(
             "stabilizationSeconds",
@@ -164,6 +184,7 @@ def _scale_down(section: Section) -> ScaleDown:
             DEFAULT_SCALE_DOWN_STABILIZATION_SECONDS,
         ),
         max_step=section.optional_integer("maxStep", bounds.MAX_STEP),
+        idle_seconds=section.integer("idleSeconds", bounds.IDLE_SECONDS, DEFAULT_IDLE_SECONDS),
     )
 
 

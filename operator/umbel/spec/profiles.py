@@ -22,6 +22,10 @@ DEFAULT_SCALE_DOWN_STABILIZATION_SECONDS = 60
 """Bridges the usual gap between two batches; a pod takes seconds to start, so holding it longer
 saves little."""
 
+DEFAULT_IDLE_SECONDS = 15
+"""Longer than the pause between two tasks of a pool that is at work, and seven reports of a worker,
+so that one which was lost does not count."""
+
 DEFAULT_MAX_REDELIVERIES = 3
 """Enough for a node that is lost, then another; few enough that a task which kills its process
 costs minutes, not a night."""
@@ -58,6 +62,9 @@ class Defaults:
     tidy_seconds: int
     """From the soft limit to the hard one: what a task has to tidy up."""
     min_replicas: int
+    start_within_seconds: int
+    """Who waits for a long task does not mind the time that a pod takes to start; who waits for a
+    short one does."""
 
 
 DEFAULTS = {
@@ -68,6 +75,7 @@ DEFAULTS = {
         hard_seconds=3600,
         tidy_seconds=60,
         min_replicas=0,
+        start_within_seconds=60,
     ),
     Profile.SHORT: Defaults(
         concurrency=4,
@@ -76,6 +84,7 @@ DEFAULTS = {
         hard_seconds=60,
         tidy_seconds=10,
         min_replicas=1,
+        start_within_seconds=10,
     ),
 }
 

@@ -97,6 +97,8 @@ GRACE_OF_EARLY_POOL = (
 
 MIN_WITHIN_MAX = "must not exceed maxReplicas: lower minReplicas, or raise maxReplicas"
 MANUAL_NEEDS_MIN = "mode Manual keeps the pool at minReplicas: set minReplicas"
+SECONDS_UNUSED = "is used with type StartWithin only: remove it, or set type to StartWithin"
+TASKS_PER_REPLICA_UNUSED = "is used with type Backlog only: remove it, or set type to Backlog"
 FALLBACK_UNUSED = (
     "is used with onBrokerUnavailable Fallback only: remove it, or set onBrokerUnavailable to "
     "Fallback"

@@ -68,7 +68,8 @@ def test_a_decision_holds_its_numbers():
     message = decided(a_pool(), waiting=100, unacknowledged=2, active=1, replicas=2).message
 
     assert message == (
-        "100 tasks wait and 2 run or are held, 1 to a replica: 102 needed; maxReplicas allows 10"
+        "101 tasks wait and 1 run, a slot for each, 1 to a replica: 102 needed; "
+        "maxReplicas allows 10"
     )
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from tests.builders import a_pool, a_short_pool, a_snapshot
 
-from umbel.autoscaling.demand import replicas_needed, running_tasks
+from umbel.autoscaling.demand import Work, replicas_needed, running_tasks, work
+from umbel.autoscaling.snapshot import Signals
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,56 @@ def test_a_target_of_its_own_replaces_the_slots():
     pool = a_pool(scaling={"target": {"type": "Backlog", "tasksPerReplica": 20}})
 
     assert replicas_needed(pool, a_snapshot(waiting=41)) == 3
+
+
+@pytest.mark.parametrize(
+    ("seen", "want"),
+    [
+        pytest.param({"waiting": 5}, Work(waiting=5, running=0, later=0), id="nobody works"),
+        pytest.param(
+            {"unacknowledged": 16, "active": 4, "replicas": 1},
+            Work(waiting=16, running=4, later=0),
+            id="what is taken ahead waits",
+        ),
+        pytest.param(
+            {"unacknowledged": 16, "active": None, "replicas": 1},
+            Work(waiting=12, running=4, later=0),
+            id="a silent pool is taken to be at work in every slot",
+        ),
+        pytest.param(
+            {"unacknowledged": 9, "active": 2, "replicas": 1, "scheduled": 3, "limited": 4},
+            Work(waiting=2, running=2, later=7),
+            id="scheduled and limited tasks are for later",
+        ),
+    ],
+)
+def test_a_task_is_counted_once(seen: dict[str, Any], want: Work):
+    assert work(a_short_pool(), a_snapshot(**seen)) == want
+
+
+@pytest.mark.parametrize(
+    ("seen", "arrivals", "runtime", "want"),
+    [
+        pytest.param({"waiting": 100}, 0.0, None, 25, id="an unknown runtime: a slot for each"),
+        pytest.param({"waiting": 100}, 0.0, 0.05, 1, id="five seconds of work are for one pod"),
+        pytest.param({"waiting": 100}, 0.0, 1.0, 5, id="100 s of work within 5 s ask for 20 slots"),
+        pytest.param({"waiting": 3}, 0.0, 600.0, 1, id="never more slots than tasks"),
+        pytest.param({}, 8.0, 1.0, 3, id="a pool that keeps up is no idle one"),
+        pytest.param({"waiting": 8}, 8.0, 1.0, 3, id="the greater of stream and backlog"),
+        pytest.param({}, 0.0, 1.0, 0, id="nothing comes, nothing waits"),
+        pytest.param({"unacknowledged": 3, "scheduled": 3}, 0.0, 1.0, 1, id="later is not never"),
+    ],
+)
+def test_what_has_to_start_within_10_s(
+    seen: dict[str, Any], arrivals: float, runtime: float | None, want: int
+):
+    signals = Signals(
+        arrivals_per_second=arrivals, mean_runtime_seconds=runtime, pod_start_seconds=5.0
+    )
+    assert replicas_needed(a_short_pool(), a_snapshot(**seen, signals=signals)) == want
+
+
+def test_a_pod_that_starts_too_slowly_leaves_a_fifth_of_the_target():
+    signals = Signals(mean_runtime_seconds=1.0, pod_start_seconds=600.0)
+
+    assert replicas_needed(a_short_pool(), a_snapshot(waiting=40, signals=signals)) == 5

@@ -1,5 +1,6 @@
 """Each limiter by itself: what it changes, and what it leaves alone."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from tests.builders import a_pool, a_snapshot
 from umbel.autoscaling import limits
 from umbel.autoscaling.limits import Case, Proposal
 from umbel.autoscaling.reasons import Reason
-from umbel.autoscaling.snapshot import PoolHistory
+from umbel.autoscaling.snapshot import BrokerHealth, PoolHistory
 
 NOW = 1000.0
 
@@ -111,33 +112,46 @@ def test_a_size_is_kept_between_its_bounds(wanted: int, want: int, reason: Reaso
 
 
 @pytest.mark.parametrize(
-    ("seen", "reason"),
+    ("slots", "wanted", "want"),
     [
-        pytest.param({"unacknowledged": 1}, Reason.TASKS_RUNNING, id="a message is held"),
-        pytest.param({"active": 1}, Reason.TASKS_RUNNING, id="a task runs"),
-        pytest.param({"unattributed": 1}, Reason.TASKS_RUNNING, id="a message may be its own"),
-        pytest.param({"active": None}, Reason.WORKERS_SILENT, id="a worker is silent"),
-        pytest.param({"unacknowledged": None}, Reason.WORKERS_SILENT, id="the broker cannot tell"),
+        pytest.param(None, 9, 9, id="nothing limits it"),
+        pytest.param(2.5, 9, 3, id="a part of a slot is one"),
+        pytest.param(0.001, 9, 1, id="one is always left"),
+        pytest.param(30.0, 9, 9, id="more than it wants"),
     ],
 )
-def test_a_pool_that_may_be_busy_keeps_its_size(seen: dict[str, Any], reason: Reason):
-    kept = limits.keep_busy(proposed(0), a_case(replicas=5, seen=seen))
+def test_a_pool_gets_no_more_slots_than_its_rate_limits_feed(
+    slots: float | None, wanted: int, want: int
+):
+    limited = limits.limit_rate(proposed(wanted), a_case(seen={"rate_limit_slots": slots}))
 
-    assert (kept.replicas, kept.reason) == (5, reason)
-    assert "keeps 5 while" in kept.message
-
-
-def test_a_busy_pool_may_grow():
-    proposal = proposed(6)
-
-    assert limits.keep_busy(proposal, a_case(replicas=5, seen={"active": None})) is proposal
+    assert limited.replicas == want
+    assert (limited.reason is Reason.RATE_LIMIT) == (want != wanted)
 
 
-def test_an_idle_pool_may_shrink():
-    proposal = proposed(0)
-
-    assert limits.keep_busy(proposal, a_case(replicas=5)) is proposal
+FULL = BrokerHealth(memory_bytes=90, memory_limit_bytes=100)
+ALARM = BrokerHealth(alarms=("memory",))
 
 
-def test_nothing_comes_after_the_busy():
-    assert limits.LIMITERS[-1] is limits.keep_busy
+@pytest.mark.parametrize(
+    ("seen", "wanted", "want"),
+    [
+        pytest.param({"waiting": 50, "health": FULL}, 3, 10, id="what waits is emptied"),
+        pytest.param({"waiting": 50, "health": ALARM}, 3, 10, id="an alarm counts as well"),
+        pytest.param({"waiting": 4, "health": FULL}, 3, 4, id="by no more than can work"),
+        pytest.param({"health": FULL}, 1, 0, id="without tasks nothing is added"),
+        pytest.param({"waiting": 50, "health": BrokerHealth()}, 3, 3, id="nothing is told"),
+        pytest.param(
+            {"waiting": 50, "health": BrokerHealth(memory_bytes=80, memory_limit_bytes=100)},
+            3,
+            3,
+            id="at its bound, not above",
+        ),
+    ],
+)
+def test_a_broker_in_danger_is_emptied(seen: dict[str, Any], wanted: int, want: int):
+    case = replace(a_case(seen=seen), max_memory_percent=80)
+    protected = limits.protect_broker(proposed(wanted), case)
+
+    assert protected.replicas == want
+    assert (protected.reason is Reason.BROKER_IN_DANGER) == (want != wanted)

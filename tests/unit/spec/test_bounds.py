@@ -35,6 +35,8 @@ def schema() -> dict[str, Any]:
         ("pools.scaling.maxReplicas", bounds.MAX_REPLICAS),
         ("pools.scaling.fallbackReplicas", bounds.FALLBACK_REPLICAS),
         ("pools.scaling.target.tasksPerReplica", bounds.TASKS_PER_REPLICA),
+        ("pools.scaling.target.seconds", bounds.START_WITHIN_SECONDS),
+        ("pools.scaling.scaleDown.idleSeconds", bounds.IDLE_SECONDS),
         ("pools.scaling.scaleUp.stabilizationSeconds", bounds.STABILIZATION_SECONDS),
         ("pools.scaling.scaleUp.maxStep", bounds.MAX_STEP),
         ("pools.scaling.scaleDown.stabilizationSeconds", bounds.STABILIZATION_SECONDS),

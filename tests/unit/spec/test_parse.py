@@ -7,7 +7,7 @@ import pytest
 from tests.unit.spec.wrong_spec import as_stored, patched, valid_manifest
 
 from umbel.spec.faults import InvalidSpec
-from umbel.spec.model import ExecutionPool, Pool, TaskQueue, TimeLimits
+from umbel.spec.model import Backlog, ExecutionPool, Pool, StartWithin, TaskQueue, TimeLimits
 from umbel.spec.parse import parse
 
 
@@ -52,9 +52,10 @@ def test_a_short_pool_acknowledges_early_and_takes_many() -> None:
 
 
 def test_every_pool_gets_a_slot_for_each_task() -> None:
-    assert long_pool().scaling.tasks_per_replica == 1
-    assert short_pool().scaling.tasks_per_replica == 4
-    assert short_pool(concurrency=7).scaling.tasks_per_replica == 7
+    assert long_pool().scaling.target == StartWithin(seconds=60)
+    assert short_pool().scaling.target == StartWithin(seconds=10)
+    backlog = {"target": {"type": "Backlog"}}
+    assert short_pool(concurrency=7, scaling=backlog).scaling.target == Backlog(tasks_per_replica=7)
 
 
 def test_a_long_pool_that_acknowledges_early_rejects_nothing() -> None:

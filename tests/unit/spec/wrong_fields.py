@@ -144,9 +144,9 @@ FIELDS = [
     ),
     WrongSpec(
         id="a target that this version does not have",
-        patch={f"{LONG}.scaling": {"target": {"type": "StartWithin"}}},
+        patch={f"{LONG}.scaling": {"target": {"type": "CPU"}}},
         path="spec.pools[long].scaling.target.type",
-        words=("must be Backlog", "StartWithin"),
+        words=("must be one of", "StartWithin", "Backlog"),
         server_words=("target.type", "Unsupported value", "Backlog"),
     ),
     # --- names ---

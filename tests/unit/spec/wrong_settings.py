@@ -55,6 +55,18 @@ SETTINGS = [
         words=("needs prefetchMultiplier 1", "set acksLate to false"),
     ),
     WrongSpec(
+        id="tasks to a replica without a Backlog target",
+        patch={f"{LONG}.scaling": {"target": {"tasksPerReplica": 3}}},
+        path="spec.pools[long].scaling.target.tasksPerReplica",
+        words=("with type Backlog only", "set type to Backlog"),
+    ),
+    WrongSpec(
+        id="seconds with a Backlog target",
+        patch={f"{LONG}.scaling": {"target": {"type": "Backlog", "seconds": 3}}},
+        path="spec.pools[long].scaling.target.seconds",
+        words=("with type StartWithin only", "remove it"),
+    ),
+    WrongSpec(
         id="time limits on Threads",
         patch={
             f"{SHORT}.executionPool": "Threads",
