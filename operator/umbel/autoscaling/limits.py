@@ -130,7 +130,7 @@ def limit_rate(proposal: Proposal, case: Case) -> Proposal:
     return Proposal(
         replicas=fed,
         reason=Reason.RATE_LIMIT,
-        message=f"{proposal.message}; its rate limits can feed {number(slots)} slots: {fed} replicas",
+        message=f"{proposal.message}; its rate limits feed {number(slots)} slots: {fed} replicas",
     )
 
 
