@@ -1,6 +1,6 @@
 """How long the decision takes: `decide_all` for TaskQueues with three pools each.
 
-Two of three pools are at work and at rest, one has a backlog; every pool has three pods.
+Of three pools one has a backlog, one is as it should be, one is to shrink; each has three pods.
 CPU seconds of this process; the best of the rounds is what the code costs, the median what a busy
 machine makes of it.
 """
@@ -44,10 +44,12 @@ def asks(taskqueues: int) -> dict[Key, Ask]:
     seen = PoolSnapshot(
         waiting=0, unacknowledged=2, active=2, replicas=3, pods=pods, signals=signals
     )
+    steady = replace(seen, active=12, unacknowledged=12)
+    seen_by = [lambda number: replace(seen, waiting=number % 300), lambda _: steady, lambda _: seen]
     return {
         (f"ns-{number % 50}", f"queue-{number}", f"pool-{pool_number}"): Ask(
             pool=pool,
-            seen=replace(seen, waiting=0 if pool_number else number % 300),
+            seen=seen_by[pool_number](number),
             history=PoolHistory(),
             broker=f"broker-{number // 10}",
             connections_per_pod=8,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.property.strategies import counts, histories, moments, pools, snapshots
 
 from umbel.autoscaling.decide import Decision, decide
-from umbel.autoscaling.demand import replicas_needed
+from umbel.autoscaling.demand import replicas_needed, work
 from umbel.autoscaling.reasons import Reason
 from umbel.autoscaling.snapshot import PoolHistory, PoolSnapshot
 from umbel.spec.model import Paused, Pool
@@ -128,7 +128,7 @@ def test_a_size_that_falls_was_not_needed_throughout_the_window(
         now = 7.0 * tick
         seen = PoolSnapshot(waiting=count, unacknowledged=0, active=0, replicas=replicas)
         decision = decide(pool, seen, history, now, NONE)
-        needed.append((now, replicas_needed(pool, seen)))
+        needed.append((now, replicas_needed(pool, seen, work(pool, seen))))
         if decision.replicas < min(replicas, pool.scaling.max_replicas):
             recent = [need for when, need in needed if when > now - window or when == now]
             assert max(recent) <= decision.replicas or pool.scaling.scale_down.max_step

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from umbel.autoscaling.budget import Claim, free_connections, share
-from umbel.autoscaling.demand import replicas_needed, work
+from umbel.autoscaling.demand import Work, replicas_needed, work
 from umbel.autoscaling.limits import Case, Proposal, limit
 from umbel.autoscaling.reasons import Reason, number
 from umbel.autoscaling.scale_in import ScaleIn, scale_in
@@ -155,7 +155,8 @@ def _without_broker(ask: Ask, now: float) -> _Want:
 
 def _by_demand(ask: Ask, now: float) -> _Want:
     pool, seen = ask.pool, ask.seen
-    need = replicas_needed(pool, seen)
+    tasks = work(pool, seen)
+    need = replicas_needed(pool, seen, tasks)
     remembered = remember(pool, ask.history, now, need)
     case = Case(
         pool=pool,
@@ -164,20 +165,20 @@ def _by_demand(ask: Ask, now: float) -> _Want:
         now=now,
         max_memory_percent=ask.max_memory_percent,
     )
-    proposal = limit(_proposal(pool, seen, need), case)
+    proposal = limit(_proposal(pool, seen, tasks, need), case)
     return _Want(ask=ask, proposal=proposal, history=remembered)
 
 
-def _proposal(pool: Pool, seen: PoolSnapshot, need: int) -> Proposal:
+def _proposal(pool: Pool, seen: PoolSnapshot, tasks: Work, need: int) -> Proposal:
     current = seen.replicas
     reason = Reason.AS_NEEDED
     if need != current:
         reason = Reason.TASKS_WAITING if need > current else Reason.IDLE
-    return Proposal(replicas=need, reason=reason, message=_sentence(pool, seen, need))
+    return Proposal(replicas=need, reason=reason, message=_sentence(pool, seen, tasks, need))
 
 
-def _sentence(pool: Pool, seen: PoolSnapshot, need: int) -> str:
-    tasks, target, signals = work(pool, seen), pool.scaling.target, seen.signals
+def _sentence(pool: Pool, seen: PoolSnapshot, tasks: Work, need: int) -> str:
+    target, signals = pool.scaling.target, seen.signals
     words = f"{tasks.waiting} tasks wait and {tasks.running} run"
     if tasks.later:
         words += f", {tasks.later} are for later"
@@ -208,6 +209,8 @@ def remember(pool: Pool, history: PoolHistory, now: float, need: int) -> PoolHis
         needs = (*needs, (now, need))
     while len(needs) > 1 and now - needs[1][0] >= window:
         needs = needs[1:]
+    if needs is history.needs and history.unknown_since is None:
+        return history
     return replace(history, needs=needs, unknown_since=None)
 
 

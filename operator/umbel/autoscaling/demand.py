@@ -81,13 +81,13 @@ def slots_needed(pool: Pool, seen: PoolSnapshot, tasks: Work) -> int:
     return max(_whole(stream), backlog)
 
 
-def replicas_needed(pool: Pool, seen: PoolSnapshot) -> int:
+def replicas_needed(pool: Pool, seen: PoolSnapshot, tasks: Work) -> int:
     """Replicas for everything that waits, runs and keeps coming (rule D), before any limit.
 
     At least one while there is any task, be it for later (rule I). Expects `seen.waiting` to be
     known.
     """
-    tasks, target = work(pool, seen), pool.scaling.target
+    target = pool.scaling.target
     if isinstance(target, Backlog):
         needed = math.ceil((tasks.waiting + tasks.running) / target.tasks_per_replica)
     else:

@@ -6,7 +6,12 @@ import pytest
 from tests.builders import a_pool, a_short_pool, a_snapshot
 
 from umbel.autoscaling.demand import Work, replicas_needed, running_tasks, work
-from umbel.autoscaling.snapshot import Signals
+from umbel.autoscaling.snapshot import PoolSnapshot, Signals
+from umbel.spec.model import Pool
+
+
+def needed(pool: Pool, seen: PoolSnapshot) -> int:
+    return replicas_needed(pool, seen, work(pool, seen))
 
 
 @pytest.mark.parametrize(
@@ -36,13 +41,13 @@ def test_what_runs(late: bool, seen: dict[str, Any], want: int):
     ],
 )
 def test_what_a_short_pool_with_four_slots_needs(seen: dict[str, Any], want: int):
-    assert replicas_needed(a_short_pool(), a_snapshot(**seen)) == want
+    assert needed(a_short_pool(), a_snapshot(**seen)) == want
 
 
 def test_a_target_of_its_own_replaces_the_slots():
     pool = a_pool(scaling={"target": {"type": "Backlog", "tasksPerReplica": 20}})
 
-    assert replicas_needed(pool, a_snapshot(waiting=41)) == 3
+    assert needed(pool, a_snapshot(waiting=41)) == 3
 
 
 @pytest.mark.parametrize(
@@ -89,10 +94,10 @@ def test_what_has_to_start_within_10_s(
     signals = Signals(
         arrivals_per_second=arrivals, mean_runtime_seconds=runtime, pod_start_seconds=5.0
     )
-    assert replicas_needed(a_short_pool(), a_snapshot(**seen, signals=signals)) == want
+    assert needed(a_short_pool(), a_snapshot(**seen, signals=signals)) == want
 
 
 def test_a_pod_that_starts_too_slowly_leaves_a_fifth_of_the_target():
     signals = Signals(mean_runtime_seconds=1.0, pod_start_seconds=600.0)
 
-    assert replicas_needed(a_short_pool(), a_snapshot(waiting=40, signals=signals)) == 5
+    assert needed(a_short_pool(), a_snapshot(waiting=40, signals=signals)) == 5
