@@ -138,15 +138,16 @@ def protect_broker(proposal: Proposal, case: Case) -> Proposal:
     """A broker in danger is emptied by whoever can, and given no other load (rule P).
 
     A pool whose tasks wait grows to a slot for each of them, at once and up to `maxReplicas`; one
-    without does not grow at all, not even to `minReplicas`.
+    without does not grow beyond `minReplicas`.
     """
     danger = in_danger(case)
     if danger is None:
         return proposal
     tasks = work(case.pool, case.seen)
-    current, highest = case.seen.replicas, case.pool.scaling.max_replicas
-    opened = min(math.ceil((tasks.waiting + tasks.running) / case.pool.concurrency), highest)
-    wanted = max(proposal.replicas, opened) if tasks.waiting else min(proposal.replicas, current)
+    scaling, slots = case.pool.scaling, tasks.waiting + tasks.running
+    opened = min(math.ceil(slots / case.pool.concurrency), scaling.max_replicas)
+    idle = max(case.seen.replicas, scaling.min_replicas)
+    wanted = max(proposal.replicas, opened) if tasks.waiting else min(proposal.replicas, idle)
     if wanted == proposal.replicas:
         return proposal
     why = "a slot for each task, to empty it" if tasks.waiting else "nothing is added"
