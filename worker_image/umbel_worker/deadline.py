@@ -7,6 +7,11 @@ lose it.
 
 Prefork workers do it as Celery's own cold shutdown (SIGQUIT). A task that withstands that, and
 every task of a pool that cannot stop one (threads, solo, green pools), ends with the process.
+
+The trap: Celery's cold shutdown runs inside the signal handler, and talks to the broker there. Had
+it interrupted the main thread while that was writing to the same broker, it would wait for ever for
+a lock that the interrupted code holds (py-amqp's frame writer has one), or write into the middle of
+a frame. So the signal is held back until the main thread does something else.
 """
 
 import os
@@ -22,6 +27,8 @@ from celery.worker import state
 from umbel_worker import poison
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from umbel_worker.poison import Bound
 
 LAST_RESORT_SECONDS = 5.0
@@ -30,7 +37,56 @@ LAST_RESORT_SECONDS = 5.0
 RESTORE_SECONDS = 3.0
 """How long the broker may take to take the messages back before the process is ended without it."""
 
+AGAIN_SECONDS = 0.02
+"""How soon the main thread is interrupted anew when it was busy with what must not be."""
+
+NOT_INTERRUPTED = frozenset({"amqp", "redis", "logging", "umbel_worker"})
+"""Packages that hold locks or half-written messages of which a cold shutdown has need."""
+
 log = get_logger(__name__)
+
+
+class ColdShutdown:
+    """Celery's SIGQUIT, begun only where the main thread can be interrupted."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._begun = False
+        self._answered = threading.Event()
+
+    def arm(self) -> None:
+        """Stand before Celery's handler; only the main thread may."""
+        celerys: Any = signal.getsignal(signal.SIGQUIT)
+
+        def handle(number: int, frame: "Optional[FrameType]") -> None:
+            self._begun = not self._asked or _interruptible(frame)
+            self._answered.set()
+            if self._begun:
+                celerys(number, frame)
+
+        if callable(celerys):
+            signal.signal(signal.SIGQUIT, handle)
+
+    def begin(self, seconds: float) -> None:
+        """Have it begin, from another thread; give up after so many seconds.
+
+        The next signal is sent when the last was answered: Celery takes a second one for haste.
+        """
+        self._asked = True
+        end = time.monotonic() + seconds
+        while not self._begun and time.monotonic() < end:
+            self._answered.clear()
+            os.kill(os.getpid(), signal.SIGQUIT)
+            self._answered.wait(max(0, end - time.monotonic()))
+            time.sleep(AGAIN_SECONDS)
+
+
+def _interruptible(frame: "Optional[FrameType]") -> bool:
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] in NOT_INTERRUPTED:
+            return False
+        frame = frame.f_back
+    return True
 
 
 def install(worker: Any, seconds: float, bound: "Optional[Bound]") -> None:
@@ -42,24 +98,32 @@ def install(worker: Any, seconds: float, bound: "Optional[Bound]") -> None:
         bound: Hands messages back such that it does not count as a death.
     """
     told = threading.Event()
+    cold = ColdShutdown()
 
     def on_shutdown(**_: Any) -> None:
+        if not told.is_set():
+            cold.arm()
         told.set()
 
     signals.worker_shutting_down.connect(on_shutdown, weak=False, dispatch_uid="umbel.deadline")
     # Started now and not in the signal handler: there, a green pool's thread could not start.
     threading.Thread(
-        target=_wait, args=(worker, told, seconds, bound), name="umbel-deadline", daemon=True
+        target=_wait, args=(told, seconds, worker, cold, bound), name="umbel-deadline", daemon=True
     ).start()
 
 
-def _wait(worker: Any, told: threading.Event, seconds: float, bound: "Optional[Bound]") -> None:
+def _wait(told: threading.Event, seconds: float, *stopping: Any) -> None:
     told.wait()
     time.sleep(seconds)
     log.warning("umbel: stopping: %g s are over: giving the running tasks back", seconds)
+    _stop(*stopping)
+
+
+def _stop(worker: Any, cold: ColdShutdown, bound: "Optional[Bound]") -> None:
     if worker.pool is not None and worker.pool.uses_semaphore:
-        os.kill(os.getpid(), signal.SIGQUIT)
-        time.sleep(LAST_RESORT_SECONDS)
+        end = time.monotonic() + LAST_RESORT_SECONDS
+        cold.begin(LAST_RESORT_SECONDS)
+        time.sleep(max(0, end - time.monotonic()))
         # Not `log`: the main thread may wait for the task inside its signal handler, and that may
         # have interrupted it while it held the lock of a log.
         os.write(2, b"umbel: stopping: a task withstands; ending the process\n")

@@ -57,6 +57,22 @@ def wears_out(message: Any) -> bool:
     return isinstance(counted, int) and counted >= QUORUM_REQUEUES
 
 
+def writable(message: Any) -> bool:
+    """Whether the connection that the message came on can be written to; no answer where it hangs.
+
+    For who is about to copy a message while another thread may be stuck on that connection: a copy
+    whose original could not be acknowledged afterwards would be the task a second time.
+    """
+    beat = getattr(getattr(message.channel, "connection", None), "send_heartbeat", None)
+    try:
+        if beat is not None:  # AMQP; there, all that is written goes through one lock
+            beat()
+    except Exception as error:  # noqa: BLE001 - whatever it was, the broker takes its messages back
+        log.warning("umbel: a message cannot be acknowledged any more: %r", error)
+        return False
+    return True
+
+
 class Handback:
     """Publishes copies; one for each worker."""
 

@@ -188,7 +188,7 @@ def bury(request: Any) -> None:
 def give_back(requests: "Iterable[Any]", bound: Bound) -> None:
     """Hand back what was begun and may not end here, without counting it."""
     for request in requests:
-        if request.acknowledged:
+        if request.acknowledged or not handback.writable(request.message):
             continue
         if bound.handback.copy(request.message, handback.count(request.message)):
             request.message.ack_log_error(log, ())

@@ -118,6 +118,22 @@ def test_what_cannot_be_copied_stays(producer: Producer, channel: Any) -> None:
     assert producer.published == []
 
 
+def test_what_could_not_be_acknowledged_afterwards_is_not_copied() -> None:
+    """Else it would be there twice: RabbitMQ takes the original back by itself."""
+
+    def send_heartbeat() -> None:
+        raise ConnectionResetError
+
+    producer = Producer()
+    broken = SimpleNamespace(connection=SimpleNamespace(send_heartbeat=send_heartbeat))
+    request = SimpleNamespace(message=a_message(channel=broken), acknowledged=False)
+
+    poison.give_back([request], a_bound(producer))
+
+    assert producer.published == []
+    assert not request.message.acknowledged
+
+
 @pytest.mark.parametrize(("header", "want"), [(None, 0), (2, 2), ("many", 0), (-1, 0), (1.5, 0)])
 def test_a_header_that_is_no_count_is_none(header: object, want: int) -> None:
     assert handback.count(a_message(**{HEADER: header})) == want
