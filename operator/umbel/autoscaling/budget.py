@@ -3,8 +3,9 @@
 Each pod costs connections from its first moment until it is gone, so pods that are terminating
 count. What runs is never taken away: a budget that was lowered below it lets nobody grow. What is
 free is shared among those who want to grow, as evenly as whole pods allow: each gets the same
-number of new pods unless it wants fewer (max-min fairness). Ties go by name, so that the same input
-gives the same shares.
+number of new pods unless it wants fewer (max-min fairness). Where not every pool can have one more,
+those with the fewest pods come first, so that none stays at 0 while others grow. Ties go by name,
+so that the same input gives the same shares.
 
 The weakness: what a pod costs is an upper estimate. Celery opens connections as tasks publish, and
 a pod that publishes nothing uses fewer.
@@ -62,7 +63,8 @@ def share(claims: Mapping[tuple[str, ...], Claim], free: int) -> dict[tuple[str,
             given[key] += step
         free -= step * cost
         waiting = [key for key in waiting if given[key] < claims[key].more]
-    for key in waiting:  # less than a round is left: one each, as far as it goes
+    # less than a round is left: one each, as far as it goes, to those first that have the fewest
+    for key in sorted(waiting, key=lambda key: (claims[key].pods, key)):
         if claims[key].connections_per_pod <= free:
             given[key] += 1
             free -= claims[key].connections_per_pod

@@ -1,19 +1,27 @@
 """Rule D: how many replicas the tasks at hand, and those that keep coming, ask for.
 
-`slots = max(ceil(arrivals x runtime / 0.8), min(waiting + running, max(running, ceil(waiting x
-runtime / start within))))`. The first part keeps a pool that keeps up from being taken for an idle
-one; the second is the backlog's. Before a mean runtime is known, each waiting task asks for a slot
-of its own. With a Backlog target the count alone decides.
+`slots = max(round(arrivals x runtime / 0.8), min(waiting + running, max(running, ceil((waiting +
+2 sqrt(waiting)) x runtime / start within))))`. The first part keeps a pool that keeps up from being
+taken for an idle one; the second is the backlog's. The stream counts no runtime beyond the window
+of its rate: one task of an hour in two minutes is no stream of thirty slots, and while it runs it
+counts as running. It is rounded and not raised, so that what is left of a burst in the mean does
+not hold a pod for the better part of an hour. Before a mean runtime is known, each waiting task
+asks for a slot of its own. With a Backlog target the count alone decides.
 """
 
 import math
 from dataclasses import dataclass
 
+from umbel.autoscaling.signals import WINDOW_SECONDS
 from umbel.autoscaling.snapshot import PoolSnapshot
 from umbel.spec.model import Backlog, Pool
 
 UTILIZATION = 0.8
 """Of the slots, for a steady stream: at 1.0 the queue of random arrivals grows without bound."""
+
+SPREAD = 2.0
+"""Standard deviations: how many tasks end within a time is random, and by its mean half of all
+backlogs would be late. Matters to a few tasks, not to thousands."""
 
 USUAL_START_SECONDS = 5.0
 """What a pod takes to start, until one was seen to."""
@@ -71,14 +79,15 @@ def slots_needed(pool: Pool, seen: PoolSnapshot, tasks: Work) -> int:
     runtime = signals.mean_runtime_seconds
     if runtime is None:
         return tasks.waiting + tasks.running
-    stream = (signals.arrivals_per_second or 0.0) * runtime / UTILIZATION
+    stream = (signals.arrivals_per_second or 0.0) * min(runtime, WINDOW_SECONDS) / UTILIZATION
     start = signals.pod_start_seconds
     start = USUAL_START_SECONDS if start is None else start
     within = max(target.seconds - start, target.seconds * LEAST_SHARE)
+    likely = tasks.waiting + SPREAD * math.sqrt(tasks.waiting)
     backlog = min(
-        tasks.waiting + tasks.running, max(tasks.running, _whole(tasks.waiting * runtime / within))
+        tasks.waiting + tasks.running, max(tasks.running, _whole(likely * runtime / within))
     )
-    return max(_whole(stream), backlog)
+    return max(math.floor(min(stream, MOST_SLOTS) + 0.5), backlog)
 
 
 def replicas_needed(pool: Pool, seen: PoolSnapshot, tasks: Work) -> int:

@@ -52,6 +52,8 @@ class Deployment:
         self.unacknowledged: dict[str, int] = dict.fromkeys(pool.queues, 0)
         self.tasks: list[Task] = []
         self.scalings = 0
+        self.start_seconds: float | None = None
+        """What pods have taken from their creation to their first task; None before the first."""
         self.pod_seconds = 0.0
         """Of the pods that are gone."""
         self._place = place
@@ -117,7 +119,7 @@ class Deployment:
 
     def _offer(self, pod: Pod, *, late: bool) -> None:
         """Let it stand for messages, if it may and has room."""
-        if pod.takes or pod.cordoned or pod.stuck or pod.stage is not Stage.READY:
+        if pod.takes or pod.cordoned_at is not None or pod.stuck or pod.stage is not Stage.READY:
             return
         if pod.has_room(late=late):
             pod.takes = True
@@ -198,8 +200,6 @@ class Deployment:
                 self._place.agenda.after(STOP_SECONDS, self._gone, pod)
             return
         self._fill(pod)
-        if pod.empty:
-            pod.idle_since = self.now
         self._offer(pod, late=self.pool.acks_late)
         self.deliver()
 
@@ -253,9 +253,15 @@ class Deployment:
             self._place.agenda.after(RECONNECT_SECONDS, self._start, pod)
             return
         pod.stage = Stage.READY
-        pod.ready_at = pod.idle_since = self.now
+        pod.ready_at = self.now
+        if pod.run == 1:
+            self._note_start(pod.ready_at - pod.created)
         self._offer(pod, late=self.pool.acks_late)
         self.deliver()
+
+    def _note_start(self, seconds: float) -> None:
+        known = seconds if self.start_seconds is None else self.start_seconds
+        self.start_seconds = known + 0.2 * (seconds - known)
 
     def _stop(self, pod: Pod) -> None:
         """SIGTERM: it takes nothing new, and ends when what runs has ended, or by force."""
@@ -320,14 +326,14 @@ class Deployment:
         """Ask a worker to take nothing more from its queues; it goes on with what it holds."""
         for pod in self.pods:
             if pod.name == name:
-                pod.cordoned = True
+                pod.cordoned_at = self.now
                 self._withdraw(pod)
 
     def uncordon(self, name: str) -> None:
         """Ask it to take from its queues again."""
         for pod in self.pods:
             if pod.name == name:
-                pod.cordoned = False
+                pod.cordoned_at = None
                 self._offer(pod, late=self.pool.acks_late)
         self.deliver()
 
@@ -344,7 +350,8 @@ class Deployment:
         if pod.stage is not Stage.READY:
             return
         self._cut_off(pod)
-        pod.stuck, pod.report = False, None
+        pod.stuck, pod.report, pod.cordoned_at = False, None, None
+        pod.run += 1
         pod.started = pod.ended = 0
         pod.seconds = 0.0
         pod.stage = Stage.STARTING

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from umbel.simulation.deployment import Deployment
 from umbel.simulation.tasks import Fate, Task
-from umbel.spec.model import Pool, Profile
+from umbel.spec.model import Pool, Profile, StartWithin
 
 START_WITHIN_SECONDS = {Profile.LONG: 60.0, Profile.SHORT: 10.0}
 """Where the pool names no such target."""
@@ -14,6 +14,9 @@ START_WITHIN_SECONDS = {Profile.LONG: 60.0, Profile.SHORT: 10.0}
 
 def start_within_seconds(pool: Pool) -> float:
     """How soon a task of this pool is to begin."""
+    target = pool.scaling.target
+    if isinstance(target, StartWithin):
+        return float(target.seconds)
     return START_WITHIN_SECONDS[pool.profile]
 
 

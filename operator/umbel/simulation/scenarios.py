@@ -243,8 +243,8 @@ def budget(chance: random.Random) -> Setting:
             taskqueue(pool, name=name) for name, pool in zip(names, pools, strict=True)
         ),
         arrivals=sorted(some),
-        seconds=15 * MINUTE,
-        max_connections=1000,
+        seconds=8 * MINUTE,
+        max_connections=400,
     )
 
 

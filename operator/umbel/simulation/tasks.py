@@ -8,6 +8,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from umbel.autoscaling.signals import Counter
+
 
 class Fate(enum.Enum):
     """What has become of a task so far."""
@@ -57,11 +59,10 @@ class Report(NamedTuple):
     busy: int
     reserved: int
     scheduled: int
-    started: int
-    """Tasks begun since the worker's start."""
-    ended: int
-    seconds: float
-    """Spent in the tasks that ended."""
+    counter: Counter
+    """Since the worker's start; the same object while nothing has changed."""
+    idle_since: float | None
+    """Since when it has reported that it holds nothing; None while it holds something."""
 
 
 @dataclass(slots=True, eq=False)
@@ -75,7 +76,8 @@ class Pod:
     """Unacknowledged messages that it takes at most; may be infinite."""
     stage: Stage = Stage.STARTING
     ready_at: float = 0.0
-    cordoned: bool = False
+    cordoned_at: float | None = None
+    """When it was told to take nothing more; None while it may."""
     takes: bool = False
     """Stands among those that the broker may hand a message to."""
     cost: int = 0
@@ -87,11 +89,12 @@ class Pod:
     reserved: deque[Task] = field(default_factory=deque)
     scheduled: set[Task] = field(default_factory=set)
     """Held until their ETA; these widen the window."""
-    idle_since: float = 0.0
     report: Report | None = None
     started: int = 0
     ended: int = 0
     seconds: float = 0.0
+    run: int = 1
+    """Changes with every start of its worker, whose counters then begin at 0."""
 
     @property
     def empty(self) -> bool:
@@ -105,12 +108,18 @@ class Pod:
 
     def say(self, now: float) -> None:
         """Report as a heartbeat does."""
+        before = self.report
+        counter: Counter = (self.started, self.ended, self.seconds, ())
+        idle_since = now if self.empty else None
+        if before is not None and before.counter == counter:
+            counter = before.counter
+            if idle_since is not None and before.idle_since is not None:
+                idle_since = before.idle_since
         self.report = Report(
             now,
             len(self.running),
             len(self.reserved),
             len(self.scheduled),
-            self.started,
-            self.ended,
-            self.seconds,
+            counter,
+            idle_since,
         )

@@ -52,6 +52,12 @@ def test_how_it_is_shared(claims: dict[str, Claim], free: int, want: dict[str, i
     assert {name: given[(name,)] for name in claims} == want
 
 
+def test_nobody_stays_at_0_while_others_grow_although_its_name_comes_last():
+    claims = {("a",): claim(3, pods=4), ("b",): claim(3, pods=2), ("z",): claim(3)}
+
+    assert share(claims, 2) == {("a",): 0, ("b",): 1, ("z",): 1}
+
+
 def ask(replicas: int = 0, broker: str = "b", **fields: Any) -> Ask:
     seen = a_snapshot(waiting=100, unacknowledged=replicas, active=replicas, replicas=replicas)
     made = Ask(pool=a_pool(), seen=seen, history=PoolHistory(), broker=broker)

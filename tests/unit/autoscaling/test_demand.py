@@ -80,7 +80,9 @@ def test_a_task_is_counted_once(seen: dict[str, Any], want: Work):
     [
         pytest.param({"waiting": 100}, 0.0, None, 25, id="an unknown runtime: a slot for each"),
         pytest.param({"waiting": 100}, 0.0, 0.05, 1, id="five seconds of work are for one pod"),
-        pytest.param({"waiting": 100}, 0.0, 1.0, 5, id="100 s of work within 5 s ask for 20 slots"),
+        pytest.param(
+            {"waiting": 100}, 0.0, 1.0, 6, id="100 s of work in 5 s: 20 slots, 4 for chance"
+        ),
         pytest.param({"waiting": 3}, 0.0, 600.0, 1, id="never more slots than tasks"),
         pytest.param({}, 8.0, 1.0, 3, id="a pool that keeps up is no idle one"),
         pytest.param({"waiting": 8}, 8.0, 1.0, 3, id="the greater of stream and backlog"),
@@ -100,4 +102,26 @@ def test_what_has_to_start_within_10_s(
 def test_a_pod_that_starts_too_slowly_leaves_a_fifth_of_the_target():
     signals = Signals(mean_runtime_seconds=1.0, pod_start_seconds=600.0)
 
-    assert needed(a_short_pool(), a_snapshot(waiting=40, signals=signals)) == 5
+    assert needed(a_short_pool(), a_snapshot(waiting=40, signals=signals)) == 7
+
+
+def test_one_task_of_an_hour_is_no_stream_of_thirty():
+    signals = Signals(
+        arrivals_per_second=1 / 120, mean_runtime_seconds=3000.0, pod_start_seconds=5.0
+    )
+    seen = a_snapshot(unacknowledged=1, active=1, replicas=1, signals=signals)
+
+    assert needed(a_pool(), seen) == 1
+
+
+def test_what_is_left_of_a_burst_in_the_mean_holds_no_pod():
+    signals = Signals(arrivals_per_second=0.01, mean_runtime_seconds=20.0, pod_start_seconds=5.0)
+
+    assert needed(a_pool(), a_snapshot(signals=signals)) == 0
+
+
+def test_a_waiting_task_does_not_rely_on_a_busy_slot_to_become_free_in_time():
+    signals = Signals(arrivals_per_second=0.0, mean_runtime_seconds=150.0, pod_start_seconds=5.0)
+    seen = a_snapshot(waiting=1, unacknowledged=5, active=5, replicas=5, signals=signals)
+
+    assert needed(a_pool(), seen) == 6
