@@ -1,6 +1,6 @@
 """Stories that the circle must end well, told in virtual time."""
 
-from tests.builders import BROKER_URL, a_body, a_secret, a_short_pool_body
+from tests.builders import BROKER_URL, a_body, a_pool_body, a_secret, a_short_pool_body
 from tests.simulation.world import TICK, World
 
 
@@ -33,7 +33,7 @@ async def test_work_done_goes_back_to_0_after_the_window_in_one_write():
 
     await world.advance(44)
     assert world.size("shop-long") == 10
-    await world.advance(6)
+    await world.advance(8)
 
     assert world.sizes_written("shop-long") == [10, 0]
     assert world.stopped_busy == []
@@ -138,7 +138,8 @@ async def test_a_taskqueue_without_its_secret_disturbs_no_other():
 
 
 async def test_an_api_server_away_for_a_while_holds_nothing_up_afterwards():
-    world = World(a_body(), runtime_seconds=30)
+    each = {"target": {"type": "Backlog", "tasksPerReplica": 1}}
+    world = World(a_body(pools=[a_pool_body(scaling=each)]), runtime_seconds=30)
     world.broker.put("reports", 2)
     await world.advance(20)
     world.api_goes_away()

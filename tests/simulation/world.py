@@ -13,9 +13,11 @@ from typing import Any
 from tests.builders import BROKER_URL, VirtualClock, a_report, a_secret
 
 from umbel.autoscaling.snapshot import WorkerView
+from umbel.autoscaling.worker_report import TaskTotals
 from umbel.brokers.fake import FakeBroker, FakeBrokers
 from umbel.cluster.errors import ClusterError
 from umbel.cluster.fake import FakeCluster
+from umbel.cluster.objects import DELETION_COST
 from umbel.control import circle
 from umbel.resources.names import POOL_LABEL, TASKQUEUE_LABEL
 from umbel.settings import Settings
@@ -37,6 +39,8 @@ class Pod:
     queues: list[str]
     running: bool = False
     stopping: bool = False
+    started: int = 0
+    """Tasks that have begun in it."""
     ends: list[tuple[float, str]] = field(default_factory=list)
     """(when, queue) of each task that runs."""
 
@@ -57,6 +61,8 @@ class World:
         """Pods that were told to stop while a task ran in them."""
         self.broker_url = BROKER_URL
         """Of the Secret; a test that writes another one says so here."""
+        self.deaf = False
+        """No command reaches a worker."""
         self.unseen: list[tuple[str, Any, bool]] = []
         """What the watches will tell once the API is back."""
         self.cluster.watchers.append(self._watch)
@@ -92,6 +98,7 @@ class World:
                 if kind in circle.KINDS:
                     self.circle.cache.see(kind, raw, deleted=deleted)
         await self.circle._turn_safely()
+        await self.circle._cordons.settle()
 
     async def turn_with_watches_but_without_api(self) -> None:
         """The watches told their news just before the API went away."""
@@ -109,6 +116,8 @@ class World:
             self._run_deployments()
             self._work()
             await self.turn()
+            if self.circle.cache.changed.is_set():  # it does not rest then
+                await self.turn()
 
     def api_goes_away(self) -> None:
         self.cluster.failure = ClusterError("no answer from the Kubernetes API")
@@ -154,15 +163,21 @@ class World:
             mine = [p for p in self.pods if p.name.startswith(f"{name}-") and not p.stopping]
             wanted = deployment["spec"]["replicas"]
             mine += [self._new_pod(deployment) for _ in range(wanted - len(mine))]
-            # the worst choice: the busiest first
-            for pod in sorted(mine, key=lambda p: -len(p.ends))[: len(mine) - wanted]:
+            for pod in sorted(mine, key=self._order_of_end)[: len(mine) - wanted]:
                 self._stop(pod)
             ready = sum(pod.running and not pod.stopping for pod in mine)
             self.cluster.edit("Deployment", "default", name, {"status": {"readyReplicas": ready}})
         for pod in self.pods:
             if not pod.running and now >= pod.starts_at:
                 pod.running = True
+                if not self.deaf:
+                    self.broker.consumers[_node(pod)] = set(pod.queues)
                 self._show(pod)
+
+    def _order_of_end(self, pod: Pod) -> tuple[bool, int, int]:
+        """As the ReplicaSet controller chooses; of equal ones the worst choice, the busiest."""
+        annotations = self.cluster.object("Pod", pod.name)["metadata"].get("annotations") or {}
+        return (pod.running, int(annotations.get(DELETION_COST) or 0), -len(pod.ends))
 
     def _new_pod(self, deployment: Mapping[str, Any]) -> Pod:
         template = deployment["spec"]["template"]
@@ -187,13 +202,21 @@ class World:
             "name": pod.name,
             "namespace": pod.namespace,
             "labels": pod.labels,
+            "annotations": self._annotations(pod),
         }
         if pod.stopping:
             metadata["deletionTimestamp"] = self.clock.now_rfc3339()
         state = {"running": {}} if pod.running else {"waiting": {"reason": "ContainerCreating"}}
-        statuses = [{"name": "worker", "state": state}]
-        body = {"kind": "Pod", "metadata": metadata, "status": {"containerStatuses": statuses}}
-        self.cluster.put(body)
+        status: dict[str, Any] = {"containerStatuses": [{"name": "worker", "state": state}]}
+        if pod.running:
+            status["conditions"] = [{"type": "Ready", "status": "True"}]
+        self.cluster.put({"kind": "Pod", "metadata": metadata, "status": status})
+
+    def _annotations(self, pod: Pod) -> dict[str, str]:
+        """Those that somebody gave it."""
+        if pod.name not in self.cluster.names("Pod"):
+            return {}
+        return self.cluster.object("Pod", pod.name)["metadata"].get("annotations") or {}
 
     def _stop(self, pod: Pod) -> None:
         if pod.ends:
@@ -211,27 +234,61 @@ class World:
                     self.broker.acknowledge(queue, 1)
             if pod.stopping and not pod.ends:
                 self.pods.remove(pod)
+                self.broker.consumers.pop(_node(pod), None)
                 self.cluster.remove("Pod", pod.namespace, pod.name)
             elif pod.running and self.broker.failure is None:
                 self._take(pod, now)
                 self._say(pod, now)
 
     def _take(self, pod: Pod, now: float) -> None:
-        for queue in pod.queues:
+        taken = self._taken(pod)
+        for queue in [queue for queue in pod.queues if queue in taken]:
             counts = self.broker.queues.get(queue)
             while counts and counts.waiting and len(pod.ends) < pod.slots and not pod.stopping:
                 self.broker.hold(queue, 1)
-                if not pod.late:
-                    self.broker.acknowledge(queue, 1)
-                pod.ends.append((now + self.runtime_seconds, queue))
+                self._begin(pod, queue, now)
                 counts = self.broker.queues[queue]
 
+    def _taken(self, pod: Pod) -> set[str]:
+        """The queues that it takes from."""
+        return self.broker.consumers.get(_node(pod), set(pod.queues))
+
+    def _begin(self, pod: Pod, queue: str, now: float) -> None:
+        if not pod.late:
+            self.broker.acknowledge(queue, 1)
+        pod.started += 1
+        pod.ends.append((now + self.runtime_seconds, queue))
+
     def _say(self, pod: Pod, now: float) -> None:
-        node = f"{pod.labels[POOL_LABEL]}@{pod.name}"
-        busy = len(pod.ends)
-        self.broker.workers[node] = WorkerView(
-            hostname=node, active=busy, seen_at=now, report=a_report(busy=busy)
+        node, busy, done = _node(pod), len(pod.ends), pod.started - len(pod.ends)
+        report = a_report(
+            run=pod.name,
+            busy=busy,
+            slots=pod.slots,
+            queues=len(pod.queues),
+            taking=0 if pod.stopping else len(self._taken(pod)),
+            rest=TaskTotals(
+                started=pod.started, succeeded=done, seconds=done * self.runtime_seconds
+            ),
         )
+        self.broker.workers[node] = WorkerView(
+            hostname=node, active=busy, seen_at=now, report=report
+        )
+
+    def give(self, pod: Pod, queue: str) -> None:
+        """A task that the broker had sent already, whatever the worker was told since."""
+        self.broker.put(queue, 1)
+        self.broker.hold(queue, 1)
+        self._begin(pod, queue, self.clock.monotonic())
+
+    def cordoned(self) -> list[str]:
+        """Pods whose workers take nothing more, though nobody stops them."""
+        told = self.broker.consumers if not self.deaf else {}
+        return [pod.name for pod in self.pods if not pod.stopping and told.get(_node(pod)) == set()]
+
+    def marked(self) -> list[str]:
+        """Pods that are to go first."""
+        return [pod.name for pod in self.pods if DELETION_COST in self._annotations(pod)]
 
     def running(self) -> dict[str, int]:
         """Tasks that run, by TaskQueue."""
@@ -239,3 +296,7 @@ class World:
         for pod in self.pods:
             counts[pod.labels[TASKQUEUE_LABEL]] += len(pod.ends)
         return counts
+
+
+def _node(pod: Pod) -> str:
+    return f"{pod.labels[POOL_LABEL]}@{pod.name}"

@@ -21,6 +21,10 @@ WINDOW_SECONDS = 120.0
 RUNTIME_WINDOW_SECONDS = 600.0
 """Of runtimes: they change with releases, not with the hour, and long tasks end seldom."""
 LEAST_SECONDS = 60.0
+ENDED_AFTER_GAPS = 5.0
+"""Mean gaps without an arrival, after which a stream has ended; by chance that is 1 gap in 150."""
+ENDED_AFTER_SECONDS = 10.0
+"""At least: the counts are up to two ticks old."""
 GAP_SECONDS = 30.0
 """Between two looks: what was counted in between is no rate of now."""
 
@@ -48,6 +52,8 @@ class SignalHistory:
     seen_at: float | None = None
     look: Look | None = None
     watched_seconds: float = 0.0
+    arrived_at: float | None = None
+    """When the last arrival was seen; None: no look could have seen any."""
     arrived: float = 0.0
     """Decayed sums."""
     completed: float = 0.0
@@ -79,15 +85,16 @@ def observe(history: SignalHistory, look: Look, now: float) -> SignalHistory:
     if history.seen_at is None or before is None or not 0 <= passed <= GAP_SECONDS:
         return _began(history, look, now)
     if look.backlog is None or before.backlog is None:
-        return replace(history, seen_at=now, look=look)
+        return replace(history, seen_at=now, look=look, arrived_at=now)  # nobody could see any
     gains = [_gain(before.workers, key, counter) for key, counter in look.workers.items()]
-    started = sum(gain[0] for gain in gains)
+    arrived = sum(gain[0] for gain in gains) + look.backlog - before.backlog
     fade, slow_fade = math.exp(-passed / WINDOW_SECONDS), math.exp(-passed / RUNTIME_WINDOW_SECONDS)
     return SignalHistory(
         seen_at=now,
         look=look,
         watched_seconds=history.watched_seconds + passed,
-        arrived=history.arrived * fade + started + look.backlog - before.backlog,
+        arrived_at=now if arrived > 0 else history.arrived_at,
+        arrived=history.arrived * fade + arrived,
         completed=history.completed * fade + sum(gain[1] for gain in gains),
         ended=history.ended * slow_fade + sum(gain[1] for gain in gains),
         seconds=history.seconds * slow_fade + sum(gain[2] for gain in gains),
@@ -101,7 +108,7 @@ def _began(history: SignalHistory, look: Look, now: float) -> SignalHistory:
     Runtimes may be known all the same, from what the workers have done since their start.
     """
     known = history if history.ended else _lifetimes(history, look)
-    return replace(known, seen_at=now, look=look)
+    return replace(known, seen_at=now, look=look, arrived_at=now)
 
 
 def _lifetimes(history: SignalHistory, look: Look) -> SignalHistory:
@@ -147,13 +154,26 @@ def signals(
     if not history.watched_seconds:
         return Signals(mean_runtime_seconds=runtime, pod_start_seconds=pod_start_seconds)
     weight = _weight(history.watched_seconds)
+    arrivals = max(history.arrived, 0.0) / weight
     return Signals(
-        arrivals_per_second=max(history.arrived, 0.0) / weight,
+        arrivals_per_second=0.0 if _has_ended(history, arrivals) else arrivals,
         completions_per_second=max(history.completed, 0.0) / weight,
         mean_runtime_seconds=runtime,
         p95_runtime_seconds=quantile(history.buckets, bounds, 0.95),
         pod_start_seconds=pod_start_seconds,
     )
+
+
+def _has_ended(history: SignalHistory, rate: float) -> bool:
+    """Whether a stream that came at this mean rate has stopped.
+
+    The mean fades for minutes after the last task; held against it, a pool would idle as long.
+    """
+    if history.seen_at is None or history.arrived_at is None or rate <= 0:
+        return False
+    silent = history.seen_at - history.arrived_at
+    rate_then = rate * math.exp(silent / WINDOW_SECONDS)
+    return silent >= max(ENDED_AFTER_SECONDS, ENDED_AFTER_GAPS / rate_then)
 
 
 def _weight(watched_seconds: float) -> float:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from umbel.cluster.errors import ClusterError, Conflict, NotFound
+from umbel.cluster.objects import DELETION_COST, FIRST_TO_GO
 from umbel.resources.names import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL
 
 Key: TypeAlias = tuple[str, str, str]
@@ -103,6 +104,12 @@ class FakeCluster:
         self.scales.append((namespace, name, replicas))
         made = self.edit("Deployment", namespace, name, {"spec": {"replicas": replicas}})
         return int(made["metadata"]["resourceVersion"])
+
+    async def mark_pod(self, namespace: str, name: str, *, first_to_go: bool) -> None:
+        """As `Cluster.mark_pod`."""
+        self._answer("mark", "Pod", namespace, name)
+        cost = {DELETION_COST: FIRST_TO_GO if first_to_go else None}
+        self.edit("Pod", namespace, name, {"metadata": {"annotations": cost}})
 
     async def delete(self, kind: str, namespace: str, name: str, uid: str) -> None:
         """As `Cluster.delete`."""

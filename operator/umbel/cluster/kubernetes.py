@@ -13,6 +13,7 @@ from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 
 from umbel.cluster.errors import ClusterError, Conflict, NotFound
+from umbel.cluster.objects import DELETION_COST, FIRST_TO_GO
 from umbel.resources.names import API_VERSION, FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL
 
 PAGE = 500
@@ -121,6 +122,16 @@ class Kubernetes:
         path = _path("Deployment", namespace, name) + "/scale"
         scale = await self._patch(path, {"spec": {"replicas": replicas}}, MERGE)
         return int(scale["metadata"]["resourceVersion"])
+
+    async def mark_pod(self, namespace: str, name: str, *, first_to_go: bool) -> None:
+        """Say that this pod is to be ended before others of its ReplicaSet, or not any more.
+
+        Raises:
+            NotFound: there is no such pod.
+        """
+        cost = FIRST_TO_GO if first_to_go else None
+        body = {"metadata": {"annotations": {DELETION_COST: cost}}}
+        await self._patch(_path("Pod", namespace, name), body, MERGE)
 
     async def delete(self, kind: str, namespace: str, name: str, uid: str) -> None:
         """Delete this very object and, in the background, what it owns; none is no error."""

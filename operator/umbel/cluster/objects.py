@@ -17,6 +17,12 @@ from umbel.resources.names import (
 Raw: TypeAlias = Mapping[str, Any]
 """An object as the Kubernetes API writes it."""
 
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+"""Annotation by which Kubernetes chooses whom to end when a ReplicaSet shrinks: the cheapest."""
+
+FIRST_TO_GO = "-2147483648"
+"""The lowest cost there is, which nobody else is likely to write."""
+
 STUCK_REASONS = frozenset(
     {
         "CrashLoopBackOff",
@@ -51,6 +57,8 @@ class ChildView:
     ready_replicas: int
     owns_replicas: bool
     """True while umbel's own apply still owns `spec.replicas`: leaving it out would reset it."""
+    rolling: bool
+    """True while the Deployment replaces pods of an older template."""
     failure: str
     """Why the Deployment cannot make pods; empty if it can."""
     deleting: bool
@@ -73,6 +81,16 @@ class PodView:
     version: int
     running: bool
     """Its container `worker` runs, ready or not."""
+    ready: bool
+    restarts: int
+    """How often its container `worker` has begun anew."""
+    created_at: float | None
+    """Seconds since 1970 on the API server's clock, rounded down."""
+    ready_at: float | None
+    """When it last became ready, seconds since 1970 on the node's clock, rounded down; None while
+    it is not."""
+    marked: bool
+    """umbel has set its deletion cost: it is the first to go when its pool shrinks."""
     terminating: bool
     over: bool
     """Its phase is Failed or Succeeded: no container of it runs, or will ever again."""
@@ -122,6 +140,7 @@ def child_view(kind: str, raw: Raw) -> ChildView:
         owns_replicas=any(
             _applies_replicas(entry) for entry in metadata.get("managedFields") or ()
         ),
+        rolling=_is_rolling(raw, status),
         failure=_replica_failure(status),
         deleting="deletionTimestamp" in metadata,
     )
@@ -140,6 +159,14 @@ def _applies_replicas(entry: Raw) -> bool:
     )
 
 
+def _is_rolling(raw: Raw, status: Raw) -> bool:
+    """Pods of an older template are there, or the Deployment's controller has not looked yet."""
+    if (status.get("updatedReplicas") or 0) < (status.get("replicas") or 0):
+        return True
+    observed, generation = status.get("observedGeneration"), raw["metadata"].get("generation")
+    return bool(status.get("replicas")) and observed is not None and observed != generation
+
+
 def _replica_failure(status: Raw) -> str:
     for condition in status.get("conditions") or ():
         if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
@@ -153,6 +180,7 @@ def pod_view(raw: Raw) -> PodView:
     labels = metadata.get("labels") or {}
     containers = status.get("containerStatuses") or ()
     started = status.get("initContainerStatuses") or ()
+    annotations = metadata.get("annotations") or {}
     return PodView(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -161,6 +189,11 @@ def pod_view(raw: Raw) -> PodView:
         uid=metadata.get("uid", ""),
         version=version_of(raw),
         running=any(_is_running_worker(container) for container in containers),
+        ready=(ready_at := _ready_at(status)) is not None,
+        restarts=max((_restarts(container) for container in containers), default=0),
+        created_at=_seconds(metadata.get("creationTimestamp")),
+        ready_at=ready_at,
+        marked=annotations.get(DELETION_COST) == FIRST_TO_GO,
         terminating="deletionTimestamp" in metadata,
         over=status.get("phase") in ("Failed", "Succeeded"),
         worker_ended_at=max(filter(None, map(_ended_at, containers)), default=None),
@@ -172,12 +205,27 @@ def _is_running_worker(container: Raw) -> bool:
     return container["name"] == WORKER_CONTAINER and "running" in (container.get("state") or {})
 
 
+def _restarts(container: Raw) -> int:
+    return int(container.get("restartCount") or 0) if container["name"] == WORKER_CONTAINER else 0
+
+
+def _ready_at(status: Raw) -> float | None:
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "Ready" and condition.get("status") == "True":
+            return _seconds(condition.get("lastTransitionTime")) or 0.0
+    return None
+
+
+def _seconds(time: str | None) -> float | None:
+    return datetime.fromisoformat(time).timestamp() if time else None
+
+
 def _ended_at(container: Raw) -> float | None:
     if container["name"] != WORKER_CONTAINER:
         return None
     states = (container.get("state") or {}, container.get("lastState") or {})
     times = ((state.get("terminated") or {}).get("finishedAt") for state in states)
-    return max((datetime.fromisoformat(time).timestamp() for time in times if time), default=None)
+    return max(filter(None, map(_seconds, times)), default=None)
 
 
 def _stuck(container: Raw) -> str:

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from umbel.cluster.objects import ChildView, PodView, Raw, child_view, pod_view, version_of
+from umbel.resources.names import child_name
+from umbel.spec.model import Pool, TaskQueue
 
 CHILD_KINDS = ("Deployment", "PodDisruptionBudget")
 
@@ -124,6 +126,11 @@ class Cache:
             self.children[child.key] = replace(
                 newest, replicas=replicas, version=version, owns_replicas=False
             )
+
+    def deployment(self, queue: TaskQueue, pool: Pool) -> ChildView | None:
+        """The pool's own; another TaskQueue's of the same name is none."""
+        found = self.children.get(("Deployment", queue.namespace, child_name(queue, pool)))
+        return found if found is not None and found.owner_uid == queue.uid else None
 
     def children_by_owner(self) -> Mapping[str, Sequence[ChildView]]:
         """The children of every TaskQueue, by its uid."""

@@ -1,4 +1,4 @@
-"""The circle: read, rescue, decide, apply, report; every TaskQueue, once a tick.
+"""The circle: read, rescue, decide, carry out, report; every TaskQueue, once a tick.
 
 It owns no clock and no connection: both come with its ports. One TaskQueue's failure is its own;
 only the loop's outermost edge catches what nobody expected, counts it, and goes on with the next
@@ -16,13 +16,16 @@ from umbel.autoscaling.snapshot import BrokerFailure
 from umbel.cluster.errors import ClusterError
 from umbel.cluster.objects import Raw
 from umbel.control.cache import Cache
+from umbel.control.cordons import Cordons
 from umbel.control.credentials import Credentials
+from umbel.control.planner import Plan, Planner, Plans
 from umbel.control.ports import Brokers, Clock, Cluster
 from umbel.control.reading import Heard, Readings, Source
 from umbel.control.rescuer import NOTHING_RESCUED, Rescue, Rescuer
 from umbel.control.shepherd import Shepherd
 from umbel.control.stewardship import Stewardship
 from umbel.control.turn import Memory, Turn
+from umbel.control.wishes import wishes, workers_alive
 from umbel.settings import Settings
 from umbel.spec.faults import InvalidSpec
 from umbel.spec.model import TaskQueue
@@ -73,6 +76,8 @@ class Circle:
         self._metrics = metrics
         self._credentials = Credentials(world.cluster)
         self._readings = Readings(world.brokers)
+        self._cordons = Cordons(self._readings, world.clock, metrics, self.cache.changed.set)
+        self._planner = Planner(self.cache, self._cordons)
         self._rescuer = Rescuer(world.cluster, self._readings)
         self._stewardship = Stewardship(world.brokers)
         self._shepherd = Shepherd(world.cluster, world.clock, self.cache, settings, metrics)
@@ -98,6 +103,7 @@ class Circle:
                 await self._turn_safely()
                 await self._rest()
         finally:
+            await self._cordons.close()
             await self._stewardship.close()
             await self._readings.close()
 
@@ -138,10 +144,15 @@ class Circle:
         self._steward(queues, sources)
         # 3. what dead workers held goes back
         rescued = await self._rescuer.rescue(queues, sources, self.cache.pods)
-        # 4. decide, apply and report each TaskQueue
+        # 4. decide all of them
         now = self._world.clock.monotonic()
         turns = self._turns(known, sources, heard, rescued, now)
-        self._metrics.publish(await self._tend(turns))
+        plans = self._planner.plan(turns, now)
+        # 5. tell workers to stop taking tasks, or to go on: no turn waits for their answers
+        self._cordons.keep(workers_alive(plans))
+        self._cordons.give(wishes(turns, plans))
+        # 6. apply and report each TaskQueue
+        self._metrics.publish(await self._tend(turns, plans))
 
     async def _list_if_due(self, now: float) -> None:
         if self._listed_at is not None and now - self._listed_at < self._settings.resync_seconds:
@@ -230,6 +241,7 @@ class Circle:
                 raw=raw,
                 parsed=known[key].parsed,
                 heard=_heard(sources[key], heard) if key in sources else None,
+                source=_known(sources.get(key)),
                 contradictions=self._stewardship.contradictions(key),
                 pods=pods,
                 children=children.get(raw["metadata"]["uid"], ()),
@@ -241,13 +253,16 @@ class Circle:
             if key in known and "deletionTimestamp" not in raw["metadata"]
         ]
 
-    async def _tend(self, turns: Sequence[Turn]) -> list[QueueReport]:
+    async def _tend(self, turns: Sequence[Turn], plans: Plans) -> list[QueueReport]:
+        """Those that grow first: nothing that a scale-in costs delays them."""
         gate = asyncio.Semaphore(AT_ONCE)
+        parts = {turn.name: _plans_of(turn, plans) for turn in turns}
 
         async def tend(turn: Turn) -> QueueReport:
             async with gate:
-                return await self._shepherd.tend(turn)
+                return await self._shepherd.tend(turn, parts[turn.name])
 
+        turns = sorted(turns, key=lambda turn: not any(plan.grows for plan in parts[turn.name]))
         ends = await asyncio.gather(*(tend(turn) for turn in turns), return_exceptions=True)
         reports: list[QueueReport] = []
         for turn, end in zip(turns, ends, strict=True):
@@ -266,6 +281,14 @@ def _parsed(raw: Raw) -> Parsed:
         return error
 
 
+def _plans_of(turn: Turn, plans: Plans) -> list[Plan]:
+    """Of its pools, in the order of its spec."""
+    queue = turn.parsed
+    if isinstance(queue, InvalidSpec):
+        return []
+    return [plans[*queue.key, pool.name] for pool in queue.spec.pools]
+
+
 def _wanted(
     queues: Sequence[TaskQueue], sources: Mapping[Key, Source | BrokerFailure]
 ) -> dict[Source, set[str]]:
@@ -277,6 +300,10 @@ def _wanted(
             names = wanted.setdefault(source, set())
             names.update(name for pool in queue.spec.pools for name in pool.queues)
     return wanted
+
+
+def _known(source: Source | BrokerFailure | None) -> Source | None:
+    return source if isinstance(source, Source) else None
 
 
 def _heard(source: Source | BrokerFailure, heard: Mapping[Source, Heard]) -> Heard:

@@ -9,11 +9,9 @@ from umbel.autoscaling.snapshot import (
     WorkerView,
 )
 from umbel.cluster.objects import ChildView, PodView
+from umbel.control.crew import SILENT_AFTER_SECONDS
 from umbel.resources.names import node_name_prefix
 from umbel.spec.model import Pool
-
-SILENT_AFTER_SECONDS = 10.0
-"""A worker's heartbeat comes every 2 s; five missed ones are silence."""
 
 
 def observe(
@@ -25,13 +23,14 @@ def observe(
     now: float,
 ) -> PoolSnapshot:
     """What is known of one pool now."""
-    waiting = unacknowledged = None
+    waiting = unacknowledged = health = None
     unattributed = 0
     if isinstance(result, BrokerReading):
         counts = [result.queues[name] for name in pool.queues]
         waiting = sum(count.waiting for count in counts)
         unacknowledged = _sum(count.unacknowledged for count in counts)
-        unattributed = result.unattributed
+        unattributed, health = result.unattributed, result.health
+    reports = [view.report for view in workers_of(pool, pods, workers, now) if view.report]
     return PoolSnapshot(
         waiting=waiting,
         unacknowledged=unacknowledged,
@@ -40,6 +39,10 @@ def observe(
         replicas=deployment.replicas if deployment else 0,
         ready_replicas=deployment.ready_replicas if deployment else 0,
         terminating=sum(pod.terminating for pod in pods),
+        scheduled=sum(report.scheduled for report in reports),
+        limited=sum(report.limited for report in reports),
+        rolling=deployment is not None and deployment.rolling,
+        health=health,
     )
 
 

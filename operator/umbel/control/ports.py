@@ -205,6 +205,10 @@ class Cluster(Protocol):
         """Write a Deployment's size; returns its new resourceVersion."""
         ...
 
+    async def mark_pod(self, namespace: str, name: str, *, first_to_go: bool) -> None:
+        """Have this pod ended before others when its pool shrinks, or not any more; `NotFound`."""
+        ...
+
     async def delete(self, kind: str, namespace: str, name: str, uid: str) -> None:
         """Delete this very object; a missing one is no error."""
         ...

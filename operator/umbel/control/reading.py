@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 from umbel.autoscaling.snapshot import BrokerFailure, BrokerResult, WorkerView
 from umbel.brokers.url import InvalidBrokerURL
 from umbel.control.credentials import Access
-from umbel.control.ports import BrokerReader, Brokers, Holdings, WorkerListener
+from umbel.control.ports import (
+    BrokerReader,
+    Brokers,
+    Holdings,
+    WorkerCommands,
+    WorkerListener,
+)
 from umbel.spec.model import RedisLayout
 
 log = logging.getLogger(__name__)
@@ -39,6 +45,7 @@ class _Open:
     listener: WorkerListener
     holdings: Holdings | None
     """None: no worker on this broker registers what it holds."""
+    commands: WorkerCommands
 
 
 class Readings:
@@ -72,6 +79,11 @@ class Readings:
         opened = self._open.get(source)
         return opened.holdings if opened is not None else None
 
+    def commands(self, source: Source) -> WorkerCommands | None:
+        """A way to tell workers on a source that was read; None where none was."""
+        opened = self._open.get(source)
+        return opened.commands if opened is not None else None
+
     async def close(self) -> None:
         """Release every connection."""
         await asyncio.gather(*(self._leave(source) for source in list(self._open)))
@@ -86,6 +98,7 @@ class Readings:
             self._brokers.reader(access.url, access.management_url, layout),
             self._brokers.listener(access.url, layout),
             self._brokers.holdings(access.url, layout),
+            self._brokers.commands(access.url, layout),
         )
         self._open[source] = opened
         return opened

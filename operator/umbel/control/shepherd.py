@@ -1,27 +1,24 @@
-"""Tends one TaskQueue in one turn: observe, decide, apply, resize, report.
+"""Tends one TaskQueue in one turn: applies its objects, writes its sizes, reports.
 
 Every failure of the API is caught here, named in the condition Ready, counted, and tried again with
-growing patience; the sizes of pools that exist are decided and written all the same.
+growing patience; the sizes of pools that exist are written all the same.
 """
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 
-from umbel.autoscaling.decide import Decision, decide
-from umbel.autoscaling.snapshot import PoolHistory, PoolSnapshot, WorkerView
-from umbel.cluster.errors import ClusterError, NotFound
+from umbel.autoscaling.snapshot import WorkerView
+from umbel.cluster.errors import ClusterError
 from umbel.cluster.objects import ChildView, PodView, Raw
 from umbel.control.announcer import Announcer
 from umbel.control.cache import Cache
 from umbel.control.children import Children, NameTakenError
-from umbel.control.observe import observe, workers_of
+from umbel.control.planner import Plan
 from umbel.control.ports import Clock, Cluster
-from umbel.control.reading import Heard
 from umbel.control.rejections import Rejections
 from umbel.control.reporter import Reporter
+from umbel.control.sizes import Sizes
 from umbel.control.turn import Memory, Turn
-from umbel.resources.names import child_name
 from umbel.resources.pod import RuntimeImage
 from umbel.settings import Settings
 from umbel.spec.faults import InvalidSpec
@@ -47,15 +44,13 @@ class Shepherd:
         settings: Settings,
         metrics: Metrics,
     ) -> None:
-        self._cluster = cluster
-        self._clock = clock
-        self._cache = cache
         self._metrics = metrics
         runtime = RuntimeImage(
             image=settings.runtime_image, pull_policy=settings.runtime_image_pull_policy
         )
         self._children = Children(cluster, cache, runtime)
         self._announcer = Announcer(cluster, clock, metrics)
+        self._sizes = Sizes(cluster, clock, cache, metrics, self._announcer)
         self._rejections = Rejections(self._announcer, metrics)
         self._reporter = Reporter(
             cluster, clock, cache, metrics, status_seconds=settings.status_seconds
@@ -66,8 +61,13 @@ class Shepherd:
         self._children.forget(key)
         self._metrics.forget(*key)
 
-    async def tend(self, turn: Turn) -> QueueReport:
-        """Do all that this TaskQueue needs in this turn. Never raises for a failure of the API."""
+    async def tend(self, turn: Turn, plans: Sequence[Plan]) -> QueueReport:
+        """Do all that this TaskQueue needs in this turn. Never raises for a failure of the API.
+
+        Args:
+            turn: the TaskQueue as it is.
+            plans: of its pools, in the order of its spec; none where that is not valid.
+        """
         if isinstance(turn.parsed, InvalidSpec):
             await self._announcer.invalid(turn, turn.parsed)
             return await self._reporter.invalid(turn, turn.parsed)
@@ -78,7 +78,10 @@ class Shepherd:
         await self._announcer.rescued(turn)
         if queue.spec.paused is not Paused.ALL:
             await self._apply(turn, queue)
-        pools = [await self._tend_pool(turn, queue, pool, heard) for pool in queue.spec.pools]
+        reports: dict[str, PoolReport] = {}
+        for plan in sorted(plans, key=lambda plan: not plan.grows):  # nobody waits for a scale-in
+            reports[plan.scene.pool.name] = await self._tend_pool(turn, plan)
+        pools = [reports[plan.scene.pool.name] for plan in plans]
         return await self._reporter.tended(turn, queue, pools, heard.result)
 
     async def _apply(self, turn: Turn, queue: TaskQueue) -> None:
@@ -99,61 +102,21 @@ class Shepherd:
             memory.failures, memory.retry_at, memory.trouble = 0, 0.0, None
             self._announcer.made(turn)
 
-    async def _tend_pool(
-        self, turn: Turn, queue: TaskQueue, pool: Pool, heard: Heard
-    ) -> PoolReport:
-        memory = turn.memory
-        deployment = self._deployment(queue, pool)
-        pods = turn.pods.get((queue.namespace, queue.name, pool.name), ())
-        seen = observe(pool, deployment, pods, heard.result, heard.workers, turn.now)
-        await self._rejections.watch(turn, pool, pods, heard.workers)
-        history = memory.histories.get(pool.name, PoolHistory())
-        decision = decide(pool, seen, history, turn.now, queue.spec.paused)
-        memory.histories[pool.name] = decision.history
-        if deployment is not None and not decision.hands_off:
-            seen = await self._resize(turn, pool, deployment, seen, decision)
-        workers = workers_of(pool, pods, heard.workers, turn.now)
+    async def _tend_pool(self, turn: Turn, plan: Plan) -> PoolReport:
+        memory, scene, pool = turn.memory, plan.scene, plan.scene.pool
+        assert turn.heard is not None  # noqa: S101 - a valid TaskQueue's broker was asked
+        seen = await self._sizes.bring_about(turn, plan)
+        await self._rejections.watch(turn, pool, scene.pods, turn.heard.workers)
         return PoolReport(
             pool=pool,
             seen=seen,
-            decision=decision,
-            troubles=_troubles(pool, deployment, pods),
+            decision=plan.decision,
+            troubles=_troubles(pool, scene.deployment, scene.pods),
             last_scale_time=memory.scaled_at.get(pool.name) or _scaled_before(turn.raw, pool.name),
-            workers=workers,
-            pods_run=any(pod.running and not pod.terminating for pod in pods),
-            mixed_seconds=_mixed_seconds(memory, pool, workers, turn.now),
+            workers=scene.workers,
+            pods_run=any(pod.running and not pod.terminating for pod in scene.pods),
+            mixed_seconds=_mixed_seconds(memory, pool, scene.workers, turn.now),
         )
-
-    def _deployment(self, queue: TaskQueue, pool: Pool) -> ChildView | None:
-        """The pool's own; another TaskQueue's of the same name is none."""
-        key = ("Deployment", queue.namespace, child_name(queue, pool))
-        found = self._cache.children.get(key)
-        return found if found is not None and found.owner_uid == queue.uid else None
-
-    async def _resize(
-        self,
-        turn: Turn,
-        pool: Pool,
-        deployment: ChildView,
-        seen: PoolSnapshot,
-        decision: Decision,
-    ) -> PoolSnapshot:
-        """Write the size if it is not there yet (rule N: in one write); what is seen afterwards."""
-        before, after = deployment.replicas, decision.replicas
-        if before == after or deployment.deleting:
-            return seen
-        try:
-            version = await self._cluster.scale(deployment.namespace, deployment.name, after)
-        except ClusterError as error:
-            log.warning("%s: %s", turn.name, error)
-            self._metrics.errors.labels("scale").inc()
-            if isinstance(error, NotFound):
-                self._cache.children.pop(deployment.key, None)  # its deletion went unseen
-            return seen
-        self._cache.resized(deployment, after, version)
-        turn.memory.scaled_at[pool.name] = self._clock.now_rfc3339()
-        await self._announcer.size(turn, pool, before, decision)
-        return replace(seen, replicas=after)
 
 
 def _mixed_seconds(

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 from umbel.autoscaling.snapshot import PoolHistory
 from umbel.cluster.objects import ChildView, PodView, Raw
-from umbel.control.reading import Heard
+from umbel.control.crew import Known
+from umbel.control.flow import Flow
+from umbel.control.reading import Heard, Source
 from umbel.control.rescuer import NOTHING_RESCUED, Rescue
 from umbel.spec.faults import InvalidSpec
 from umbel.spec.model import TaskQueue
@@ -17,6 +19,12 @@ class Memory:
     """What is remembered of a TaskQueue between turns; all of it may be lost."""
 
     histories: dict[str, PoolHistory] = field(default_factory=dict)
+    """By pool."""
+    crew: dict[str, Known] = field(default_factory=dict)
+    """By the pod's name."""
+    flows: dict[str, Flow] = field(default_factory=dict)
+    """By pool."""
+    pod_start_seconds: dict[str, float | None] = field(default_factory=dict)
     """By pool."""
     scaled_at: dict[str, str] = field(default_factory=dict)
     """RFC 3339 by pool."""
@@ -46,6 +54,8 @@ class Turn:
     parsed: TaskQueue | InvalidSpec
     heard: Heard | None
     """None where the spec is not valid."""
+    source: Source | None
+    """Its broker; None where that cannot be named."""
     contradictions: Sequence[str] | None
     """What the broker does against the TaskQueue's word, in sentences; None while not known."""
     pods: Mapping[tuple[str, str, str], Sequence[PodView]]

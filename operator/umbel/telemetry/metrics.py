@@ -44,6 +44,12 @@ class Metrics(Collector):
             POOL,
             registry=self.registry,
         )
+        self.commands = Counter(
+            "umbel_worker_commands",
+            "Commands to workers to stop taking tasks or to go on, by what came of them.",
+            ("command", "outcome"),
+            registry=self.registry,
+        )
         self.errors = Counter(
             "umbel_circle_errors",
             "Failures while a TaskQueue was applied or reported, or of a whole turn.",

@@ -118,6 +118,22 @@ def test_a_broker_that_is_away_leaves_what_was_known():
     assert watch.look(9000).arrivals_per_second == pytest.approx(before.arrivals_per_second)
 
 
+@pytest.mark.parametrize(("gap_turns", "goes_on_turns"), [(1, 4), (10, 45)])
+def test_a_stream_has_ended_after_five_of_its_gaps_and_10_s(gap_turns: int, goes_on_turns: int):
+    watch, count = Watch(), 0
+    for turn in range(400):
+        count += turn % gap_turns == 0
+        watch.look(0, {"w": done(count, count)})
+    for _ in range(goes_on_turns - (399 % gap_turns)):
+        assert watch.look(0, {"w": done(count, count)}).arrivals_per_second
+
+    for _ in range(gap_turns * 2):
+        told = watch.look(0, {"w": done(count, count)})
+    assert told.arrivals_per_second == 0
+
+    assert watch.look(0, {"w": done(count + 1, count)}).arrivals_per_second, "it goes on"
+
+
 def test_a_new_operator_knows_runtimes_from_what_workers_have_done():
     told = Watch().look(0, {"w": (8, 8, 16.0, (0, 8, 0, 0))})
 

@@ -81,7 +81,7 @@ def test_grants_exactly_what_the_operator_does(rendered: Objects) -> None:
         ("apps", "deployments"): {"get", "list", "watch", "create", "patch", "delete"},
         ("apps", "deployments/scale"): {"get", "patch", "update"},
         ("policy", "poddisruptionbudgets"): {"get", "list", "watch", "create", "patch", "delete"},
-        ("", "pods"): {"list", "watch"},
+        ("", "pods"): {"list", "watch", "patch"},
         ("", "secrets"): {"get"},
         ("", "events"): {"create", "patch"},
     }
