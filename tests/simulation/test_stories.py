@@ -106,6 +106,23 @@ async def test_an_operator_that_restarts_after_the_work_is_done_waits_out_the_wi
     assert world.sizes_written("shop-long") == [7, 0]
 
 
+async def test_three_times_more_than_the_pools_can_do_is_told_within_three_ticks():
+    world = World(a_body(), runtime_seconds=10)  # 10 slots: 1 task/s
+    world.broker.put("reports", 10)
+    await world.advance(60)
+    assert world.condition("KeepingUp") == "True"
+
+    for _ in range(3):
+        world.broker.put("reports", 6)
+        await world.advance(TICK)
+    assert world.condition("KeepingUp") == "False"
+    (told,) = [c["message"] for c in world.status()["conditions"] if c["type"] == "KeepingUp"]
+    assert told.startswith("pool long: 3 tasks/s arrive; with tasks of 10 s, 10 slots")
+
+    await world.advance(60)
+    assert world.condition("KeepingUp") == "True"
+
+
 async def test_an_invalid_taskqueue_disturbs_no_other():
     wrong = a_body("wrong", app="not/a/module")
     world = World(wrong, a_body())

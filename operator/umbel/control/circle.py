@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from umbel.autoscaling.snapshot import BrokerFailure
 from umbel.cluster.errors import ClusterError
 from umbel.cluster.objects import Raw
+from umbel.control import pressure
 from umbel.control.cache import Cache
 from umbel.control.cordons import Cordons
 from umbel.control.credentials import Credentials
@@ -82,6 +83,7 @@ class Circle:
         self._stewardship = Stewardship(world.brokers)
         self._shepherd = Shepherd(world.cluster, world.clock, self.cache, settings, metrics)
         self._known: dict[Key, _Known] = {}
+        self._pressures: dict[Source, pressure.Pressure] = {}
         self._listed_at: float | None = None
         self._turned_at = world.clock.monotonic()
 
@@ -146,6 +148,7 @@ class Circle:
         rescued = await self._rescuer.rescue(queues, sources, self.cache.pods)
         # 4. decide all of them
         now = self._world.clock.monotonic()
+        self._pressures = pressure.follow_all(self._pressures, heard, now)
         turns = self._turns(known, sources, heard, rescued, now)
         plans = self._planner.plan(turns, now)
         # 5. tell workers to stop taking tasks, or to go on: no turn waits for their answers
@@ -247,11 +250,16 @@ class Circle:
                 children=children.get(raw["metadata"]["uid"], ()),
                 memory=known[key].memory,
                 now=now,
+                full_in_seconds=self._full_in_seconds(sources.get(key)),
                 rescue=rescued.get(key, NOTHING_RESCUED),
             )
             for key, raw in self.cache.taskqueues.items()
             if key in known and "deletionTimestamp" not in raw["metadata"]
         ]
+
+    def _full_in_seconds(self, source: Source | BrokerFailure | None) -> float | None:
+        found = self._pressures.get(source) if isinstance(source, Source) else None
+        return found.full_in_seconds if found is not None else None
 
     async def _tend(self, turns: Sequence[Turn], plans: Plans) -> list[QueueReport]:
         """Those that grow first: nothing that a scale-in costs delays them."""

@@ -1,24 +1,35 @@
 """How a pool's tasks come and go: feeds the signals from what each turn saw. Pure.
 
-Beside the means over minutes, the arrivals of the last three ticks are kept: whether more comes
-than a pool can ever do has to be told before a mean over minutes has followed.
+Beside the means over minutes, what came in the last three ticks is kept: whether more comes than
+a pool can ever do has to be told before a mean over minutes has followed.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 from umbel.autoscaling.signals import WINDOW_SECONDS, Counter, Look, SignalHistory, signals
 from umbel.autoscaling.signals import observe as _observe
 from umbel.autoscaling.snapshot import Signals, WorkerView
 from umbel.autoscaling.worker_report import RUNTIME_BOUNDS, WorkerReport
+from umbel.status.keeping_up import TICKS, Step
 from umbel.status.steady import settled
 
 INTERVAL_SECONDS = 1.5
 """Between two marks of what has arrived: a worker's word is up to 2 s old."""
 
-MARKS = 4
+
+class Mark(NamedTuple):
+    """A pool at one moment."""
+
+    at: float
+    """Seconds of the circle's clock."""
+    arrived: float
+    """Tasks since this operator began to look."""
+    backlog: int
+    """Tasks that have not begun, wherever they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +39,10 @@ class Flow:
     history: SignalHistory
     told: Signals = field(default_factory=Signals)
     """What the last decision was told."""
+    marks: tuple[Mark, ...] = ()
+    """Of the last ticks, oldest first, at least `INTERVAL_SECONDS` apart."""
     arrived: float = 0.0
     """Tasks that have arrived since this operator began to look."""
-    marks: tuple[tuple[float, float], ...] = ()
-    """(when, `arrived` then), oldest first, at least `INTERVAL_SECONDS` apart."""
     counters: Mapping[str, tuple[WorkerReport, Counter]] = field(default_factory=dict)
     """By worker: a report is taken apart once."""
 
@@ -73,16 +84,19 @@ def follow(
         history=history,
         told=_steady(signals(history, RUNTIME_BOUNDS, pod_start_seconds), flow.told),
         arrived=arrived,
-        marks=_marked(flow.marks, now, arrived),
+        marks=_marked(flow.marks, arrived, look.backlog, now),
         counters=counters,
     )
 
 
-def recent_rates(flow: Flow) -> tuple[float, ...]:
-    """Tasks that arrived per second in each of the last three ticks, oldest first."""
-    pairs = zip(flow.marks, flow.marks[1:], strict=False)
+def recent_steps(flow: Flow) -> tuple[Step, ...]:
+    """What happened in each of the last three ticks, oldest first."""
     return tuple(
-        max(0.0, after - before) / (end - start) for (start, before), (end, after) in pairs
+        Step(
+            arrivals_per_second=max(0.0, end.arrived - start.arrived) / (end.at - start.at),
+            backlog_growth=end.backlog - start.backlog,
+        )
+        for start, end in pairwise(flow.marks)
     )
 
 
@@ -105,13 +119,13 @@ def _arrivals(before: SignalHistory, after: SignalHistory) -> float:
 
 
 def _marked(
-    marks: tuple[tuple[float, float], ...], now: float, arrived: float
-) -> tuple[tuple[float, float], ...]:
-    if marks and now < marks[-1][0]:
-        return ((now, arrived),)
-    if marks and now - marks[-1][0] < INTERVAL_SECONDS:
+    marks: tuple[Mark, ...], arrived: float, backlog: int | None, now: float
+) -> tuple[Mark, ...]:
+    if backlog is None or (marks and now < marks[-1].at):
+        return ()  # what comes next is compared with nothing before it
+    if marks and now - marks[-1].at < INTERVAL_SECONDS:
         return marks
-    return (*marks, (now, arrived))[-MARKS:]
+    return (*marks, Mark(now, arrived, backlog))[-TICKS - 1 :]
 
 
 def _steady(new: Signals, before: Signals) -> Signals:

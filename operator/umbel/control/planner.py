@@ -17,6 +17,7 @@ from umbel.control.observe import observe, workers_of
 from umbel.control.reading import Heard
 from umbel.control.turn import Memory, Turn
 from umbel.spec.model import Pool, TaskQueue
+from umbel.status.keeping_up import Step
 
 CONNECTIONS_BESIDE_SLOTS = 3
 """That a worker's main process may have to its broker: to consume, to report, to be commanded. Each
@@ -37,6 +38,8 @@ class Scene:
     workers: tuple[WorkerView, ...]
     """The last word of each worker in its pods that run and are not ending, if not old."""
     seen: PoolSnapshot
+    steps: tuple[Step, ...]
+    """What happened to its tasks in the last ticks, oldest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +93,7 @@ class Planner:
             view = heard.workers.get(crew.node_of(pool, pod))
             memory.crew[pod.name] = crew.follow(memory.crew.get(pod.name), pod, view, now)
         orders = self._cordons.orders(queue.namespace)
+        current = _flow(turn, pool, pods, heard, seen.waiting)
         return Scene(
             pool=pool,
             deployment=deployment,
@@ -98,8 +102,9 @@ class Planner:
             seen=replace(
                 seen,
                 pods=crew.states(pool, pods, memory.crew, heard.workers, orders, now),
-                signals=_flow(turn, pool, pods, heard, seen.waiting).told,
+                signals=current.told,
             ),
+            steps=flow.recent_steps(current),
         )
 
 

@@ -13,6 +13,7 @@ from umbel.resources.names import API_VERSION, KIND
 from umbel.spec.faults import InvalidSpec
 from umbel.spec.model import TaskQueue
 from umbel.status import conditions
+from umbel.status.keeping_up import Strain, keeping_up
 from umbel.status.report import PoolReport, QueueReport, invalid_status, status, urgent
 from umbel.status.worker_settings import contradictions
 from umbel.telemetry.metrics import Metrics
@@ -62,16 +63,23 @@ class Reporter:
     ) -> QueueReport:
         """Report a TaskQueue that was read, decided and applied."""
         failure = result if isinstance(result, BrokerFailure) else None
+        health = result.health if isinstance(result, BrokerReading) else None
         paused, trouble = queue.spec.paused, turn.memory.trouble
+        before, now = turn.raw.get("status") or {}, self._clock.now_rfc3339()
         current = [
             conditions.ready(trouble, failure),
             conditions.broker_reachable(result),
             conditions.scaling_active(paused, failure),
+            keeping_up(
+                [Strain(pool=pool.pool, seen=pool.seen, steps=pool.steps) for pool in pools],
+                health,
+                turn.full_in_seconds,
+                conditions.status_of(before, "KeepingUp"),
+            ),
             conditions.workers_healthy([words for pool in pools for words in pool.troubles]),
             conditions.settings_consistent(_together(turn.contradictions, contradictions(pools))),
             conditions.is_paused(paused),
         ]
-        before, now = turn.raw.get("status") or {}, self._clock.now_rfc3339()
         await self._write(turn, status(queue.generation, current, pools, before, now))
         return QueueReport(
             namespace=queue.namespace,
@@ -80,6 +88,8 @@ class Reporter:
             broker_up=failure is None,
             pools=pools,
             queues=result.queues if isinstance(result, BrokerReading) else {},
+            health=health,
+            memory_full_in_seconds=turn.full_in_seconds,
         )
 
     async def _write(self, turn: Turn, written: Mapping[str, Any]) -> None:

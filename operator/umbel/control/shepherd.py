@@ -23,7 +23,7 @@ from umbel.resources.pod import RuntimeImage
 from umbel.settings import Settings
 from umbel.spec.faults import InvalidSpec
 from umbel.spec.model import Paused, Pool, TaskQueue
-from umbel.status.report import PoolReport, QueueReport
+from umbel.status.report import PoolReport, QueueReport, oldest_age
 from umbel.status.worker_settings import by_digest
 from umbel.telemetry.metrics import Metrics
 
@@ -104,6 +104,7 @@ class Shepherd:
 
     async def _tend_pool(self, turn: Turn, plan: Plan) -> PoolReport:
         memory, scene, pool = turn.memory, plan.scene, plan.scene.pool
+        told = _told_before(turn.raw, pool.name)
         assert turn.heard is not None  # noqa: S101 - a valid TaskQueue's broker was asked
         seen = await self._sizes.bring_about(turn, plan)
         await self._rejections.watch(turn, pool, scene.pods, turn.heard.workers)
@@ -112,8 +113,12 @@ class Shepherd:
             seen=seen,
             decision=plan.decision,
             troubles=_troubles(pool, scene.deployment, scene.pods),
-            last_scale_time=memory.scaled_at.get(pool.name) or _scaled_before(turn.raw, pool.name),
+            last_scale_time=memory.scaled_at.get(pool.name) or told.get("lastScaleTime"),
             workers=scene.workers,
+            steps=scene.steps,
+            oldest_age_seconds=oldest_age(
+                pool, turn.heard.result, told.get("oldestTaskAgeSeconds")
+            ),
             pods_run=any(pod.running and not pod.terminating for pod in scene.pods),
             mixed_seconds=_mixed_seconds(memory, pool, scene.workers, turn.now),
         )
@@ -137,9 +142,7 @@ def _troubles(pool: Pool, deployment: ChildView | None, pods: Sequence[PodView])
     return tuple(f"pool {pool.name}: {cause}" for cause in sorted(causes))
 
 
-def _scaled_before(raw: Raw, pool: str) -> str | None:
-    """The time that an earlier operator wrote."""
-    for entry in (raw.get("status") or {}).get("pools") or ():
-        if entry.get("name") == pool:
-            return str(entry["lastScaleTime"]) if "lastScaleTime" in entry else None
-    return None
+def _told_before(raw: Raw, pool: str) -> Raw:
+    """The pool's entry in the status that was written last; `{}` where there is none."""
+    pools = (raw.get("status") or {}).get("pools") or ()
+    return next((entry for entry in pools if entry.get("name") == pool), {})

@@ -64,6 +64,9 @@ class Turn:
     """Those that this TaskQueue owns."""
     memory: Memory
     now: float
+    full_in_seconds: float | None = None
+    """Until its broker's memory is full at this rate; None where it does not grow, or is unknown.
+    """
     rescue: Rescue = NOTHING_RESCUED
 
     @property

@@ -104,7 +104,14 @@ def invalid(error: InvalidSpec) -> list[Condition]:
     """All conditions of a TaskQueue that cannot be parsed: what runs goes on as it was."""
     faults = "\n".join(str(fault) for fault in error.faults)
     unknown = "the spec is not valid; see the condition Ready"
-    others = ("BrokerReachable", "ScalingActive", "WorkersHealthy", "SettingsConsistent", "Paused")
+    others = (
+        "BrokerReachable",
+        "ScalingActive",
+        "KeepingUp",
+        "WorkersHealthy",
+        "SettingsConsistent",
+        "Paused",
+    )
     return [
         _is("Ready", False, "InvalidSpec", faults[:MESSAGE_LIMIT]),
         *(
@@ -112,6 +119,12 @@ def invalid(error: InvalidSpec) -> list[Condition]:
             for type_ in others
         ),
     ]
+
+
+def status_of(before: Mapping[str, Any], type_: str) -> str | None:
+    """What a condition said in the status that was written last; None where it is not in it."""
+    told = before.get("conditions") or ()
+    return next((one.get("status") for one in told if one.get("type") == type_), None)
 
 
 def with_times(

@@ -8,10 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from umbel.autoscaling.decide import Decision
-from umbel.autoscaling.snapshot import PoolSnapshot, QueueCounts, WorkerView
-from umbel.autoscaling.worker_report import summed
+from umbel.autoscaling.snapshot import (
+    BrokerHealth,
+    BrokerReading,
+    BrokerResult,
+    PoolSnapshot,
+    QueueCounts,
+    WorkerView,
+)
 from umbel.spec.model import Pool
 from umbel.status.conditions import Condition, with_times
+from umbel.status.keeping_up import Step
+from umbel.status.steady import settled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +33,10 @@ class PoolReport:
     """Why pods of it do not run, in sentences; empty if all do."""
     last_scale_time: str | None
     """RFC 3339; None while its size has not changed."""
+    steps: Sequence[Step] = ()
+    """What happened to its tasks in the last ticks, oldest first."""
+    oldest_age_seconds: float | None = None
+    """How long its oldest waiting task has waited, or a lower bound of it."""
     workers: Sequence[WorkerView] = ()
     """The last word of the workers in its pods, those that are ending left out."""
     pods_run: bool = False
@@ -38,8 +50,10 @@ def pool_status(report: PoolReport) -> dict[str, Any]:
     seen, decision = report.seen, report.decision
     known = {
         "busySlots": seen.active,
-        "meanRuntimeSeconds": mean_runtime(report.workers),
+        "arrivalPerSecond": seen.signals.arrivals_per_second,
+        "meanRuntimeSeconds": seen.signals.mean_runtime_seconds,
         "backlog": seen.waiting,
+        "oldestTaskAgeSeconds": report.oldest_age_seconds,
         "unacked": seen.unacknowledged,
         "lastScaleTime": report.last_scale_time,
     }
@@ -47,16 +61,24 @@ def pool_status(report: PoolReport) -> dict[str, Any]:
         "name": report.pool.name,
         "replicas": seen.replicas,
         "readyReplicas": seen.ready_replicas,
-        "desiredReplicas": decision.replicas,
+        "desiredReplicas": decision.desired,
         "reason": decision.reason.value,
         "message": decision.message,
     } | {field: value for field, value in known.items() if value is not None}
 
 
-def mean_runtime(workers: Sequence[WorkerView]) -> float | None:
-    """Of the tasks that ended in these workers since their start; None before the first one."""
-    total = summed([view.report.totals for view in workers if view.report is not None])
-    return float(f"{total.seconds / total.ended:.3g}") if total.ended else None
+def oldest_age(pool: Pool, result: BrokerResult, before: float | None) -> float | None:
+    """How long the oldest task in any of the pool's queues has waited, in seconds.
+
+    Args:
+        pool: whose queues.
+        result: of this tick's read.
+        before: what was told last; an age that grew by little is told as it was.
+    """
+    if not isinstance(result, BrokerReading):
+        return None
+    ages = (result.queues[queue].oldest_age_seconds for queue in pool.queues)
+    return settled(max((age for age in ages if age is not None), default=None), before)
 
 
 def status(
@@ -85,7 +107,9 @@ def status(
         "replicas": sum(report.seen.replicas for report in pools),
         "readyReplicas": sum(report.seen.ready_replicas for report in pools),
     }
-    return whole if backlog is None else whole | {"backlog": backlog}
+    ages = [r.oldest_age_seconds for r in pools if r.oldest_age_seconds is not None]
+    known = {"backlog": backlog, "oldestTaskAgeSeconds": max(ages, default=None)}
+    return whole | {field: value for field, value in known.items() if value is not None}
 
 
 def invalid_status(
@@ -124,3 +148,7 @@ class QueueReport:
     pools: Sequence[PoolReport]
     queues: Mapping[str, QueueCounts]
     """What the broker counted; empty while it cannot be read."""
+    health: BrokerHealth | None = None
+    """What the broker says of itself."""
+    memory_full_in_seconds: float | None = None
+    """Until its memory is full at this rate; None where it does not grow, or is unknown."""

@@ -12,6 +12,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from umbel import __version__
+from umbel.autoscaling.snapshot import Cordon
 from umbel.status.report import PoolReport, QueueReport
 
 TASKQUEUE = ("taskqueue_namespace", "taskqueue")
@@ -80,6 +81,7 @@ class Metrics(Collector):
         reports = self._reports
         yield InfoMetricFamily("umbel_build", "Version of the operator.", {"version": __version__})
         yield from _taskqueue_gauges(reports)
+        yield from _broker_gauges(reports)
         yield from _pool_gauges(reports)
         yield from _queue_gauges(reports)
 
@@ -96,6 +98,39 @@ def _taskqueue_gauges(reports: Sequence[QueueReport]) -> Iterator[Metric]:
     yield up
 
 
+def _broker_gauges(reports: Sequence[QueueReport]) -> Iterator[Metric]:
+    gauges = {
+        name: GaugeMetricFamily(f"umbel_broker_{name}", words, labels=TASKQUEUE)
+        for name, words in {
+            "connections": "Clients of whatever kind that are connected to the broker.",
+            "max_connections": "The broker's own limit of clients.",
+            "memory_bytes": "Memory that the broker uses.",
+            "memory_limit_bytes": "Where the broker begins to refuse messages.",
+            "alarms": "Alarms in force; producers are blocked meanwhile.",
+            "memory_full_in_seconds": "Until the broker's memory is full at this rate.",
+        }.items()
+    }
+    for report in reports:
+        for name, value in _broker_values(report).items():
+            if value is not None:
+                gauges[name].add_metric((report.namespace, report.name), value)
+    yield from gauges.values()
+
+
+def _broker_values(report: QueueReport) -> dict[str, float | None]:
+    health = report.health
+    if health is None:
+        return {}
+    return {
+        "connections": health.connections,
+        "max_connections": health.max_connections,
+        "memory_bytes": health.memory_bytes,
+        "memory_limit_bytes": health.memory_limit_bytes,
+        "alarms": len(health.alarms),
+        "memory_full_in_seconds": report.memory_full_in_seconds,
+    }
+
+
 def _pool_gauges(reports: Sequence[QueueReport]) -> Iterator[Metric]:
     gauges = {
         name: GaugeMetricFamily(f"umbel_pool_{name}", words, labels=POOL)
@@ -106,6 +141,11 @@ def _pool_gauges(reports: Sequence[QueueReport]) -> Iterator[Metric]:
             "min_replicas": "Lower bound of the pool's size.",
             "max_replicas": "Upper bound of the pool's size.",
             "busy_slots": "Tasks running, as the workers say.",
+            "arrivals_per_second": "Tasks that arrive, a mean over minutes.",
+            "completions_per_second": "Tasks that end, a mean over minutes.",
+            "mean_runtime_seconds": "Mean runtime of the pool's tasks.",
+            "p95_runtime_seconds": "Runtime that 95 of 100 of the pool's tasks stay below.",
+            "cordoned_pods": "Pods whose workers take nothing more, as they are to go.",
         }.items()
     }
     decision = GaugeMetricFamily(
@@ -122,14 +162,20 @@ def _pool_gauges(reports: Sequence[QueueReport]) -> Iterator[Metric]:
     yield decision
 
 
-def _pool_values(pool: PoolReport) -> dict[str, int | None]:
+def _pool_values(pool: PoolReport) -> dict[str, float | None]:
+    signals = pool.seen.signals
     return {
         "current_replicas": pool.seen.replicas,
         "ready_replicas": pool.seen.ready_replicas,
-        "desired_replicas": pool.decision.replicas,
+        "desired_replicas": pool.decision.desired,
         "min_replicas": pool.pool.scaling.min_replicas,
         "max_replicas": pool.pool.scaling.max_replicas,
         "busy_slots": pool.seen.active,
+        "arrivals_per_second": signals.arrivals_per_second,
+        "completions_per_second": signals.completions_per_second,
+        "mean_runtime_seconds": signals.mean_runtime_seconds,
+        "p95_runtime_seconds": signals.p95_runtime_seconds,
+        "cordoned_pods": sum(pod.cordon is not Cordon.NONE for pod in pool.seen.pods),
     }
 
 
@@ -139,6 +185,11 @@ def _queue_gauges(reports: Sequence[QueueReport]) -> Iterator[Metric]:
     )
     held = GaugeMetricFamily(
         "umbel_queue_unacknowledged", "Tasks of the queue that workers hold.", labels=QUEUE
+    )
+    oldest = GaugeMetricFamily(
+        "umbel_queue_oldest_age_seconds",
+        "How long the oldest waiting task has waited, or a lower bound of it.",
+        labels=QUEUE,
     )
     for report in reports:
         for pool in report.pools:
@@ -150,5 +201,8 @@ def _queue_gauges(reports: Sequence[QueueReport]) -> Iterator[Metric]:
                 waiting.add_metric(labels, counts.waiting)
                 if counts.unacknowledged is not None:
                     held.add_metric(labels, counts.unacknowledged)
+                if counts.oldest_age_seconds is not None:
+                    oldest.add_metric(labels, counts.oldest_age_seconds)
     yield waiting
+    yield oldest
     yield held

@@ -107,6 +107,7 @@ def test_shows_the_columns_of_the_contract(crd: dict[str, Any]) -> None:
         "Pools",
         "Replicas",
         "Backlog",
+        "Oldest",
         "Age",
     ]
 

@@ -12,6 +12,7 @@ from umbel.spec.model import Paused
 from umbel.status import conditions
 from umbel.status.conditions import Condition, with_times
 from umbel.status.events import event
+from umbel.status.keeping_up import keeping_up
 from umbel.status.report import PoolReport, invalid_status, pool_status, status, urgent
 
 LATER = "2026-01-31T12:00:05Z"
@@ -93,6 +94,7 @@ def test_invalid_names_every_condition_that_valid_ones_have():
         conditions.ready(None, None),
         conditions.broker_reachable(READING),
         conditions.scaling_active(Paused.NONE, None),
+        keeping_up([], None, None, None),
         conditions.workers_healthy([]),
         conditions.settings_consistent([]),
         conditions.is_paused(Paused.NONE),

@@ -5,8 +5,6 @@ from typing import Any
 import pytest
 from tests.builders import a_pool, a_pool_report, a_report, a_worker
 
-from umbel.autoscaling.worker_report import TaskTotals
-from umbel.status.report import mean_runtime, pool_status
 from umbel.status.worker_settings import contradictions
 
 
@@ -64,12 +62,3 @@ def test_workers_that_differ_for_longer_than_a_rollout_are_named():
     )
     assert said is not None
     assert "long@a, long@b;" in said[0]
-
-
-def test_the_mean_runtime_is_over_all_workers_and_absent_before_a_task_has_ended():
-    one = a_speaker("a", tasks={"t": TaskTotals(succeeded=2, failed=1, seconds=4.0)})
-    other = a_speaker("b", rest=TaskTotals(started=9, succeeded=1, seconds=1.0))
-    assert mean_runtime([one, other]) == 1.25
-    assert mean_runtime([a_speaker(tasks={"t": TaskTotals(started=1)})]) is None
-    assert pool_status(a_pool_report(workers=[one]))["meanRuntimeSeconds"] == 1.33
-    assert "meanRuntimeSeconds" not in pool_status(a_pool_report())
