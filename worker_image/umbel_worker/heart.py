@@ -12,10 +12,12 @@ the operator hears that, it stands idle and is paid for.
 A failure is logged once, and Celery's plain heartbeat goes out instead: it never reaches Celery.
 """
 
+import os
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from celery import signals
+from celery.concurrency.prefork import TaskPool as PreforkPool
 from celery.concurrency.solo import TaskPool as SoloPool
 from celery.events.event import get_exchange
 from celery.utils.imports import symbol_by_name
@@ -45,6 +47,10 @@ SECONDS = 2.0
 GOODBYE_SECONDS = 1.0
 """How long the end of the process may wait for the goodbye."""
 
+FORK_PATIENCE_SECONDS = 5.0
+"""How long a new child may wait for a report that is being sent; a broker that hangs holds no pool
+up for longer."""
+
 OPTIONS = ("retry", "retry_policy", "blind")
 """Of `EventDispatcher.send` that are no fields of the event."""
 
@@ -62,6 +68,36 @@ class Once:
         if not self._said:
             self._said = True
             log.warning("umbel: %s; the worker goes on: %r", what, error)
+
+
+class Apart:
+    """Keeps the thread's use of its connection and the pool's forks from meeting.
+
+    A child gets a copy of every lock, and of the threads only the one that forked. A lock that the
+    reporting thread held in the broker's client at that moment is never released in the child: it
+    waits for it before its first task, and the worker for the child, for ever.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held = False
+        """By a fork that is going on."""
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def before_fork(self) -> None:
+        """Called in the thread that is about to fork."""
+        self._held = self._lock.acquire(timeout=FORK_PATIENCE_SECONDS)
+
+    def after_fork(self) -> None:
+        """Called in the same thread, in the parent and in the child."""
+        if self._held:
+            self._held = False
+            self._lock.release()
 
 
 class Addressed:
@@ -110,6 +146,7 @@ class Heart:
         """From now on the thread reports, and not Celery's heartbeat."""
         self.over = threading.Event()
         """The worker's last task has ended."""
+        self._apart = Apart()
         self.news = threading.Event()
         """Something changed that is worth a report at once."""
 
@@ -164,15 +201,30 @@ class Heart:
     def _report_until_over(self) -> None:
         app = self.worker.app
         with app.connection_for_write(heartbeat=0) as connection:
-            eventer = app.events.Dispatcher(
-                connection, hostname=self.worker.hostname, buffer_while_offline=False
-            )
+            with self._apart:
+                eventer = app.events.Dispatcher(
+                    connection, hostname=self.worker.hostname, buffer_while_offline=False
+                )
             speaker = self._plain(None, Reporting(eventer, self.fields))
             while not self.over.is_set():
-                speaker._send("worker-heartbeat", retry=False)
+                self._say(speaker, "worker-heartbeat")
                 self.news.wait(SECONDS)
                 self.news.clear()
-            speaker._send("worker-offline", retry=False)
+            self._say(speaker, "worker-offline")
+
+    def _say(self, speaker: Any, event: str) -> None:
+        with self._apart:
+            speaker._send(event, retry=False)
+
+    def keep_forks_apart(self) -> None:
+        """From now on, no child of the pool is made while the thread uses its connection."""
+
+        def before() -> None:
+            if isinstance(self.worker.pool, PreforkPool):
+                self._apart.before_fork()
+
+        after = self._apart.after_fork
+        os.register_at_fork(before=before, after_in_parent=after, after_in_child=after)
 
 
 class Telling(Consumer):
@@ -203,6 +255,7 @@ def install(worker: Any, reporter: Reporter) -> None:
     members = {"umbel_heart": heart, "__doc__": used.__doc__}
     worker.consumer_cls = type(f"Telling{used.__name__}", (Telling, used), members)
     # Started now and not in the signal handler: there, a green pool's thread could not start.
+    heart.keep_forks_apart()
     thread = threading.Thread(target=heart.speak, name="umbel-report", daemon=True)
     thread.start()
 
