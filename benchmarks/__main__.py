@@ -13,6 +13,7 @@ from benchmarks import (
     kills,
     nodekill,
     reports,
+    scalein,
     spike,
     stops,
     throughput,
@@ -59,6 +60,9 @@ BENCHMARKS |= {
         headings=crashsafe_speed.HEADINGS, run=crashsafe_speed.run, trials={"redis": 3}
     ),
 }
+BENCHMARKS["scalein"] = Benchmark(
+    headings=scalein.HEADINGS, run=scalein.run, trials={"redis": 30, "rabbitmq": 30}
+)
 BROKERS = ("redis", "rabbitmq")
 
 

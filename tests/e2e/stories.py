@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ import story  # noqa: E402 - the application, as its authors' own producers impo
 
 IMAGE = "localhost/umbel-demo:dev"
 SMALL = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "640Mi"}}
-AT_ONCE = {"stabilizationSeconds": 0}
+AT_ONCE = {"stabilizationSeconds": 0, "idleSeconds": 0}
+STAMP = (b"id", b"pod", b"what")
 
 
 def pool(name: str, profile: str = "Long", **fields: Any) -> Json:
@@ -134,6 +136,13 @@ class Story:
         selector = f"umbel.dev/taskqueue={self.name},umbel.dev/pool={pool_name}"
         return self.cluster.pods(self.namespace, selector)
 
+    def all_pods(self) -> list[Json]:
+        """Of every pool."""
+        return self.cluster.pods(self.namespace, f"umbel.dev/taskqueue={self.name}")
+
+    def sizes_now(self, *pool_names: str) -> list[int | None]:
+        return [self.replicas(name) for name in pool_names]
+
     def ready(self, pool_name: str, count: int, seconds: float = 60) -> None:
         """Wait until so many pods of a pool consume."""
         eventually(
@@ -202,6 +211,29 @@ class Story:
             lambda seen: seen == count,
             seconds,
         )
+
+    def clock(self) -> float:
+        """Seconds of the ledger's clock, which all stamps have."""
+        seconds, micros = self._ledger.client.time()
+        return float(seconds + micros / 1e6)
+
+    def stamped(self, what: str, tasks: list[str]) -> dict[str, int]:
+        """How often each of these `stamp` tasks has `begun` or is `done`; without those at 0."""
+        return dict(Counter(task for _, task, _, said in self._stamps(tasks) if said == what))
+
+    def idle_since(self, tasks: list[str]) -> dict[str, float]:
+        """When each pod that ran some of these `stamp` tasks was done with its last one."""
+        return {pod: at for at, _, pod, said in self._stamps(tasks) if said == "done"}
+
+    def _stamps(self, tasks: list[str]) -> list[tuple[float, str, str, str]]:
+        """(seconds of the ledger's clock, task, pod, `begun` or `done`), in their order."""
+        wanted = set(tasks)
+        stream = self._ledger.client.xrange(f"{self._key}:stamps")
+        told = (
+            (int(number.split(b"-")[0]) / 1000, *(said[key].decode() for key in STAMP))
+            for number, said in stream
+        )
+        return [one for one in told if one[1] in wanted]
 
     def all_done_once(self, tasks: list[str], seconds: float = 60) -> None:
         """Wait until all are done; none may have begun or ended twice."""
