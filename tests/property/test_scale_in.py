@@ -31,15 +31,28 @@ def by_name(seen: PoolSnapshot) -> dict[str, PodState]:
 
 
 @given(ANY_MODE, SEEN, histories(), moments)
-def test_nobody_who_is_busy_or_silent_goes_or_is_cordoned(
+def test_nobody_who_is_busy_or_silent_goes(
     pool: Pool, seen: PoolSnapshot, history: PoolHistory, now: float
 ):
     decision = decided(pool, seen, history, now)
 
-    for name in (*decision.victims, *decision.cordon):
+    for name in decision.victims:
         pod = by_name(seen)[name]
         assert pod.busy == 0 or not pod.running
         assert not pod.terminating
+
+
+@given(ANY_MODE, SEEN, histories(), moments)
+def test_nobody_is_cordoned_who_is_silent_or_has_tasks_in_line_or_has_but_one_slot_and_uses_it(
+    pool: Pool, seen: PoolSnapshot, history: PoolHistory, now: float
+):
+    decision = decided(pool, seen, history, now)
+
+    for name in decision.cordon:
+        pod = by_name(seen)[name]
+        assert not pod.terminating
+        assert pod.busy is not None or not pod.running
+        assert not pod.running or not pod.busy or 1 < pool.concurrency >= pod.busy
 
 
 @given(ANY_MODE, SEEN, histories(), moments)

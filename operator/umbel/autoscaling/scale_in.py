@@ -2,8 +2,10 @@
 
 A pool shrinks in three steps, a tick or two each: its idle pods are cordoned (their workers take
 nothing more), their workers say that they hold nothing since, and only then does the size fall, by
-exactly these pods. The ReplicaSet controller ends pods that are not ready before any others,
-whatever they cost; so while one that is not ready may be at work, nobody goes.
+exactly these pods. Where pods have several slots, a stream of short tasks leaves none idle for
+long; there those with the least to do are cordoned too, finish it, and go once they have been idle.
+With one slot a pod at work is needed. The ReplicaSet controller ends pods that are not ready before
+any others, whatever they cost; so while one that is not ready may be at work, nobody goes.
 
 The trap: who is busy is known from the workers only. A silent worker is busy (rule U). Where nobody
 can be cordoned, because commands do not reach the workers, a pool shrinks as a whole, once none of
@@ -16,6 +18,7 @@ from dataclasses import dataclass, replace
 from umbel.autoscaling.limits import Case, Proposal
 from umbel.autoscaling.reasons import Reason
 from umbel.autoscaling.snapshot import Cordon, PodState, PoolSnapshot
+from umbel.spec.model import Pool
 
 CORDON_PATIENCE_SECONDS = 10.0
 """How long the word of a cordoned worker may take, before the pool is judged as a whole."""
@@ -52,48 +55,71 @@ def _by_pods(proposal: Proposal, case: Case, live: Sequence[PodState]) -> ScaleI
         words = f"{len(live) - current} pods of the last change have not ended yet"
         return _stays(proposal, case, Reason.SCALING_IN, words)
     missing = min(current - len(live), surplus)
-    chosen = _choose(live, surplus - missing, case.pool.scaling.scale_down.idle_seconds)
-    going, asked = [p for p in chosen if _may_go(p)], [p for p in chosen if not _may_go(p)]
+    chosen = _choose(live, surplus - missing, case.pool)
+    going = [p for p in chosen if _may_go(p, _patience(case.pool))]
+    asked = [p for p in chosen if p not in going]
     unsafe = [p for p in live if not p.ready and p.running and p not in going]
     if unsafe and going:
         words = f"{len(unsafe)} pods are not ready and would be ended first"
         return _stays(proposal, case, Reason.WORKERS_SILENT, words)
-    whole = _whole_pool(proposal, case, asked)
-    if whole is not None:
-        return whole
+    waits = _unconfirmed(asked)
+    if waits and _is_deaf(case):
+        going, asked = [p for p in chosen if not p.busy], [p for p in asked if p.busy]
     result = _explained(proposal, case, missing + len(going), live)
     return ScaleIn(
         proposal=result,
         cordon=tuple(p.name for p in asked if p.cordon is Cordon.NONE),
         uncordon=_cordoned([p for p in live if p not in chosen]),
         victims=tuple(p.name for p in going),
-        cordoned_since=_since(case) if asked else None,
+        cordoned_since=_since(case) if waits else None,
     )
 
 
-def _choose(live: Sequence[PodState], surplus: int, idle_seconds: float) -> list[PodState]:
-    """The pods to go: those that never began, then who is cordoned already, then the idlest."""
-    idle = [pod for pod in live if _is_idle(pod, idle_seconds)]
-    return sorted(idle, key=_rank)[:surplus]
+def _choose(live: Sequence[PodState], surplus: int, pool: Pool) -> list[PodState]:
+    """The pods to go: those that never began, then the idle, then those with the least to do."""
+    able = [pod for pod in live if _is_idle(pod, pool) or _may_drain(pod, pool)]
+    return sorted(able, key=lambda pod: _rank(pod, pool))[:surplus]
 
 
-def _is_idle(pod: PodState, idle_seconds: float) -> bool:
+def _is_idle(pod: PodState, pool: Pool) -> bool:
     if not pod.running:
         return True
     if pod.busy != 0 or pod.idle_seconds is None:
         return False
-    return pod.cordon is not Cordon.NONE or pod.idle_seconds >= idle_seconds
+    return pod.cordon is not Cordon.NONE or pod.idle_seconds >= _patience(pool)
 
 
-def _rank(pod: PodState) -> tuple[int, float, str]:
+def _may_drain(pod: PodState, pool: Pool) -> bool:
+    """Whether it may be asked to finish what it does and take nothing more.
+
+    Not while tasks wait behind its slots: others would begin them sooner.
+    """
+    return pool.concurrency > 1 and pod.busy is not None and pod.busy <= pool.concurrency
+
+
+def _patience(pool: Pool) -> int:
+    return pool.scaling.scale_down.idle_seconds
+
+
+def _rank(pod: PodState, pool: Pool) -> tuple[int, int, float, str]:
+    """Among equals those go on that were cordoned first, so that cordons do not wander."""
     if not pod.running:
-        return (0, 0.0, pod.name)
-    order = {Cordon.CONFIRMED: 1, Cordon.ASKED: 2, Cordon.NONE: 3}
-    return (order[pod.cordon], -(pod.idle_seconds or 0.0), pod.name)
+        return (0, 0, 0.0, pod.name)
+    order = {Cordon.CONFIRMED: 1, Cordon.ASKED: 2, Cordon.NONE: 3}[pod.cordon]
+    if not _is_idle(pod, pool):
+        return (order + 3, pod.busy or 0, 0.0, pod.name)
+    return (order, 0, -(pod.idle_seconds or 0.0), pod.name)
 
 
-def _may_go(pod: PodState) -> bool:
-    return not pod.running or pod.cordon is Cordon.CONFIRMED
+def _may_go(pod: PodState, idle_seconds: float) -> bool:
+    if not pod.running:
+        return True
+    idle = pod.busy == 0 and pod.idle_seconds is not None and pod.idle_seconds >= idle_seconds
+    return idle and pod.cordon is Cordon.CONFIRMED
+
+
+def _unconfirmed(asked: Sequence[PodState]) -> bool:
+    return any(pod.cordon is not Cordon.CONFIRMED for pod in asked)
 
 
 def _since(case: Case) -> float:
@@ -102,17 +128,12 @@ def _since(case: Case) -> float:
     return case.now if before is None else min(before, case.now)
 
 
-def _whole_pool(proposal: Proposal, case: Case, asked: Sequence[PodState]) -> ScaleIn | None:
-    """The way without cordons, where they are not confirmed and all pods are to go idle."""
-    if not asked or case.now - _since(case) < CORDON_PATIENCE_SECONDS:
-        return None
-    if is_busy(case.seen) is not None:
-        return None
-    return ScaleIn(
-        proposal=proposal,
-        victims=tuple(pod.name for pod in asked),
-        cordoned_since=_since(case),
-    )
+def _is_deaf(case: Case) -> bool:
+    """Whether cordons stay unconfirmed for too long, and none of the pool's tasks runs or is held.
+
+    Then the pool shrinks the way without cordons.
+    """
+    return case.now - _since(case) >= CORDON_PATIENCE_SECONDS and is_busy(case.seen) is None
 
 
 def _as_a_whole(proposal: Proposal, case: Case) -> ScaleIn:

@@ -32,19 +32,21 @@ def starting(name: str) -> PodState:
     return idle(name, running=False, ready=False)
 
 
-def cordoned(name: str, **fields: Any) -> PodState:
-    return idle(name, cordon=Cordon.CONFIRMED, **fields)
+def cordoned(name: str, seconds: float = 100.0, **fields: Any) -> PodState:
+    return idle(name, seconds, cordon=Cordon.CONFIRMED, **fields)
 
 
 def asked(name: str, **fields: Any) -> PodState:
     return idle(name, cordon=Cordon.ASKED, **fields)
 
 
-def shrunk(wanted: int, *pods: PodState, since: float | None = None, **seen: Any) -> ScaleIn:
+def shrunk(
+    wanted: int, *pods: PodState, since: float | None = None, slots: int = 1, **seen: Any
+) -> ScaleIn:
     proposal = Proposal(replicas=wanted, reason=Reason.IDLE, message="as it needs")
     replicas = seen.pop("replicas", sum(not pod.terminating for pod in pods))
     case = Case(
-        pool=a_pool(),
+        pool=a_pool(concurrency=slots),
         seen=a_snapshot(pods=pods, replicas=replicas, **seen),
         history=PoolHistory(cordoned_since=since),
         now=NOW,
@@ -99,6 +101,60 @@ def test_by_whom_a_pool_shrinks(
     result = shrunk(wanted, *pods)
 
     assert (result.proposal.replicas, result.victims) == (size, victims)
+
+
+@pytest.mark.parametrize(
+    ("pods", "want"),
+    [
+        pytest.param([busy("a", busy=3), busy("b", busy=2)], ("b",), id="who has least to do"),
+        pytest.param([busy("a"), idle("b", 3.0)], ("b",), id="who has nothing, if only now"),
+        pytest.param([busy("a"), idle("b"), idle("c", 3.0)], ("b",), id="who was idle for long"),
+        pytest.param([busy("a", busy=5), busy("b", busy=9)], (), id="nobody with tasks in line"),
+        pytest.param([silent("a"), busy("b", busy=4)], ("b",), id="nobody who is silent"),
+        pytest.param(
+            [busy("a", busy=4, cordon=Cordon.CONFIRMED), busy("b")], (), id="one does so already"
+        ),
+    ],
+)
+def test_who_of_pods_with_four_slots_is_to_finish_and_take_nothing_more(
+    pods: list[PodState], want: tuple[str, ...]
+):
+    result = shrunk(len(pods) - 1, *pods, slots=4)
+
+    assert (result.cordon, result.uncordon, result.victims) == (want, (), ())
+    assert result.proposal.replicas == len(pods)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "victims"),
+    [
+        pytest.param(14.9, (), id="not yet"),
+        pytest.param(15.0, ("a",), id="after idleSeconds"),
+    ],
+)
+def test_who_has_finished_goes_once_it_was_idle_for_long(seconds: float, victims: tuple[str, ...]):
+    result = shrunk(1, cordoned("a", seconds), busy("b"), slots=4)
+
+    assert (result.victims, result.uncordon) == (victims, ())
+
+
+def test_a_pod_that_finishes_makes_way_for_one_that_can_go_now():
+    finishing = busy("a", cordon=Cordon.CONFIRMED)
+
+    result = shrunk(1, finishing, idle("b"), slots=4)
+
+    assert (result.cordon, result.uncordon) == (("b",), ("a",))
+
+
+def test_one_that_takes_long_to_finish_does_not_let_go_of_who_is_told_just_now():
+    """Commands reach the workers: that one of them finishes an hour later is no deafness."""
+    finishing = busy("a", cordon=Cordon.CONFIRMED)
+
+    result = shrunk(0, finishing, idle("b"), slots=4)
+
+    assert (result.cordon, result.victims) == (("b",), ())
+    assert result.cordoned_since == NOW
+    assert shrunk(1, finishing, busy("b"), slots=4, since=NOW - 60.0).cordoned_since is None
 
 
 def test_replicas_without_a_pod_go_at_once():
