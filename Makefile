@@ -42,6 +42,10 @@ e2e: venv cluster-up images ## End-to-end tests on the cluster
 bench: venv cluster-up images ## Measure what the README claims
 	$(in_cluster) $(python) -m benchmarks
 
+.PHONY: simulation
+simulation: venv ## Simulate every scenario beside KEDA and the HPA; writes docs/simulate.md and its plots
+	$(python) -m benchmarks.simulation --write
+
 .PHONY: cluster-up
 cluster-up: ## Find a cluster, or start one
 	@hack/cluster up

@@ -124,7 +124,7 @@ def check(files: Sequence[str], namespace: str, output: str) -> int:
     if output == "json":
         _print(json.dumps(_as_json(checked), indent=2))
         return checked.exit_code
-    _complain(checked)
+    complain(checked)
     for queue in checked.queues:
         pools = ", ".join(pool.name for pool in queue.spec.pools)
         _print(f"TaskQueue {queue.namespace}/{queue.name} is good (pools {pools})")
@@ -145,7 +145,7 @@ def render(files: Sequence[str], namespace: str, runtime: RuntimeImage, output: 
     Nothing is printed but faults where there is any.
     """
     checked = examine(files, namespace)
-    _complain(checked)
+    complain(checked)
     if checked.exit_code != VALID:
         return checked.exit_code
     bodies = [body for queue in checked.queues for body in _rendered(queue, runtime)]
@@ -166,7 +166,8 @@ def _rendered(queue: TaskQueue, runtime: RuntimeImage) -> list[dict[str, Any]]:
     return bodies
 
 
-def _complain(checked: Checked) -> None:
+def complain(checked: Checked) -> None:
+    """Print what is wrong, for the user's terminal."""
     for text in (*checked.unreadable, *map(str, checked.problems)):
         print(text, file=sys.stderr)  # noqa: T201 - the user's terminal
 

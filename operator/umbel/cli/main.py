@@ -9,7 +9,7 @@ import os
 import sys
 
 from umbel import __version__
-from umbel.cli import check
+from umbel.cli import check, simulate
 from umbel.resources.pod import RuntimeImage
 from umbel.settings import InvalidSettings, Settings, from_environment
 
@@ -69,6 +69,11 @@ def parser() -> argparse.ArgumentParser:
         command_of_files.add_argument(
             "-n", "--namespace", default="default", help="of objects that name none (default)"
         )
+    simulating = commands.add_parser(
+        "simulate", help="see a TaskQueue at work in virtual time, beside KEDA and the HPA"
+    )
+    simulate.add_arguments(simulating)
+    simulating.set_defaults(act=simulate.run)
     return command
 
 

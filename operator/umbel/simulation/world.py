@@ -61,15 +61,15 @@ class Setting:
     """Of chance; the same gives the same outcome."""
 
 
-class UnknownQueueError(Exception):
-    """A task arrives in a queue that no pool works on; the message says which."""
+class UnusableSettingError(Exception):
+    """Tasks of a queue have no pool, or two; the message says which queue."""
 
 
 def simulate(setting: Setting, policy: Policy, progress: Progress | None = None) -> Outcome:
     """Let a policy size the pools while the trace goes by.
 
     Raises:
-        UnknownQueueError: no pool works on a queue of the trace.
+        UnusableSettingError: no pool works on a queue of the trace, or two do.
     """
     return _World(setting, policy, progress).run()
 
@@ -124,11 +124,16 @@ class _World:
         return self._outcome()
 
     def _check(self) -> None:
+        names = [name for one in self._deployments for name in one.waiting]
+        if len(names) != len(self._of_queue):
+            twice = next(name for name in names if names.count(name) > 1)
+            message = f"two pools work on queue {twice!r}: simulate one TaskQueue of them at a time"
+            raise UnusableSettingError(message)
         for arrival in self._setting.arrivals:
             if arrival.queue not in self._of_queue:
                 known = ", ".join(sorted(self._of_queue)[:10])
                 message = f"no pool works on queue {arrival.queue!r}: the pools have {known}"
-                raise UnknownQueueError(message)
+                raise UnusableSettingError(message)
 
     def _arrive(self, position: int) -> None:
         arrivals, now = self._setting.arrivals, self._agenda.now
