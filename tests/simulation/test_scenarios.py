@@ -150,6 +150,7 @@ def test_scenario(name: str):
     assert broken == [], figures
 
 
-def test_the_same_luck_gives_the_same_outcome():
-    assert simulated("burst", "umbel") == simulated("burst", "umbel")
-    assert simulated("burst", "keda") == simulated("burst", "keda")
+@pytest.mark.parametrize("name", ["burst", "later"])
+def test_the_same_luck_gives_the_same_outcome(name: str):
+    for by in ("umbel", "keda-tuned"):
+        assert simulated(name, by) == simulated(name, by)

@@ -83,7 +83,7 @@ def _add_world(command: ArgumentParser) -> None:
         "--max-connections", type=int, metavar="N", help="of the broker (default: any number)"
     )
     world.add_argument(
-        "--connections-per-pod", type=int, default=8, metavar="N", help="(default %(default)s)"
+        "--connections-per-pod", type=int, default=7, metavar="N", help="(default %(default)s)"
     )
     world.add_argument(
         "--rest",

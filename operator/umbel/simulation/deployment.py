@@ -132,7 +132,7 @@ class Deployment:
 
     def _receive(self, pod: Pod, task: Task) -> None:
         if task.due > self.now:
-            pod.scheduled.add(task)
+            pod.scheduled[task] = None
             self._place.agenda.at(task.due, self._is_due, pod, task)
             return
         pod.reserved.append(task)
@@ -140,7 +140,7 @@ class Deployment:
 
     def _is_due(self, pod: Pod, task: Task) -> None:
         if task in pod.scheduled:
-            pod.scheduled.remove(task)
+            del pod.scheduled[task]
             pod.reserved.append(task)
             self._fill(pod)
 

@@ -87,8 +87,8 @@ class Pod:
     running: dict[Task, float] = field(default_factory=dict)
     """Since when each runs."""
     reserved: deque[Task] = field(default_factory=deque)
-    scheduled: set[Task] = field(default_factory=set)
-    """Held until their ETA; these widen the window."""
+    scheduled: dict[Task, None] = field(default_factory=dict)
+    """Held until their ETA; these widen the window. In order, so that chance alone decides."""
     report: Report | None = None
     started: int = 0
     ended: int = 0
