@@ -16,7 +16,7 @@ from celery.concurrency.solo import TaskPool as SoloPool
 from celery.utils.imports import symbol_by_name
 from celery.utils.log import get_logger
 
-from umbel_worker import poison, settings
+from umbel_worker import poison, settings, timelimits
 
 if TYPE_CHECKING:
     from umbel_worker.contract import WorkerConfig
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
         def on_ready(self) -> None:
             """Send `worker_ready`, the first time."""
+
+        def register_with_event_loop(self, hub: Any) -> None:
+            """Connect the bootsteps with the event loop."""
 
         def call_soon(self, function: Any, *args: Any, **options: Any) -> Any:
             """Call in the next turn of the loop."""
@@ -93,6 +96,12 @@ class Keeping(Consumer):
         """Called whenever the loop begins; the first time it sends `worker_ready`."""
         super().on_ready()
         self.umbel_configure()
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        """Called on each connection, once the pool has set up its timers."""
+        super().register_with_event_loop(hub)
+        if self.pool.uses_semaphore:
+            timelimits.watch(self.pool._pool, hub.timer)
 
     def call_soon(self, function: Any, *args: Any, **options: Any) -> Any:
         """Called with acknowledgements (and with commands, which can wait)."""

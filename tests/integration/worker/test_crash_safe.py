@@ -88,6 +88,26 @@ def test_a_connection_cut_four_times_repeats_no_running_task(redis_scene: RedisS
     leaves_nothing(scene, worker)
 
 
+@pytest.mark.parametrize("celery", VERSIONS)
+def test_what_runs_keeps_its_time_limit_when_the_connection_is_cut(
+    redis_scene: RedisScene, celery: str
+):
+    # Celery 5.3.6 to 5.5.3 forgot the limit: the task ran on, for ever.
+    scene = redis_scene
+    limited = replace(LATE, soft_time_limit=None, hard_time_limit=4, acks_on_timeout=True)
+    worker = scene.worker(limited, celery=celery).wait_ready()
+    scene.send("hold", "a", "never")
+    until("it runs", scene.running, lambda n: n == 1)
+
+    cut_and_wait(scene)
+
+    until("it was stopped", scene.held, lambda n: n == 0, 30)
+    scene.send("quick", "b")
+    until("the slot is free", lambda: scene.events.counts("start")["b"], lambda n: n == 1)
+    assert scene.events.counts("start")["a"] == 1
+    leaves_nothing(scene, worker)
+
+
 @pytest.mark.parametrize("pool", ["threads", "gevent"])
 def test_nor_does_it_in_other_pools(redis_scene: RedisScene, pool: str):
     scene = redis_scene
