@@ -142,16 +142,19 @@ class Draining(Consumer):
     def create_task_handler(self, *args: Any) -> Callable[[Any], None]:
         """Refuse what still arrives while the worker stops."""
         handle = super().create_task_handler(*args)
+        status, bound = self.umbel_status, self.umbel_bound
 
         def on_message(message: Any) -> None:
-            if self.umbel_status.draining:
+            if status.draining:
                 self._give_back(message)
-            elif self.umbel_bound is None or not self._recounted(message, self.umbel_bound):
+            elif bound is None or not self._recounted(message, bound):
                 handle(message)
 
         return on_message
 
     def _recounted(self, message: Any, bound: Bound) -> bool:
+        if not message.delivery_info.get("redelivered"):
+            return False  # nearly every message
         # A node that was killed flags every message that waits in its queues. A worker that has
         # lost its broker before may see just that; one that died and came back has not.
         if self.restart_count > 0:

@@ -22,7 +22,7 @@ def scheduled(consumer: Any) -> int:
 
 def scheduled_entries(consumer: Any) -> "Iterator[Any]":
     """Timer entries of tasks with an ETA; Celery has a set of them only from 5.7 on."""
-    for item in list(consumer.timer.queue):
+    for item in list(consumer.timer.schedule._queue):  # `queue` would sort it, each time
         function = item.entry.fun
         if getattr(function, "__self__", None) is consumer and function.__name__ in ETA_STARTS:
             yield item.entry

@@ -4,10 +4,11 @@ What is set at `worker_init` holds for the tasks and the configuration of that m
 registered afterwards (by a bootstep, or while others run), and `app.conf` may be written by a
 handler of a later signal. Celery reads both again whenever it connects; so do we, just before.
 
-Acknowledgements are put off until the loop's next turn. A solo pool runs its task inside the loop,
-and a full green pool stops it, so there an early one came when a task had ended: a killed worker's
-tasks ran again. Here it is done at once, in the same thread (as Celery does from 5.7 on for green
-pools).
+Celery puts acknowledgements off until its loop's next turn. A solo pool runs its task inside the
+loop, and a full green pool stops it, so there an early one came when a task had ended: a killed
+worker's tasks ran again. Here it is done at once, in the same thread (as Celery does from 5.7 on
+for green pools). In a prefork pool the next message comes a turn of the loop sooner that way. Not
+so in a thread pool: its tasks end in threads of their own, and a channel belongs to one.
 """
 
 from typing import TYPE_CHECKING, Any, Callable, Optional
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     class Consumer:
         """What is used of `celery.worker.consumer.Consumer`."""
 
+        call_soon: Any
+        call_soon_ack: Any
+        hub: Any
         pool: Any
 
         def connect(self) -> Any:
@@ -38,11 +42,8 @@ if TYPE_CHECKING:
         def register_with_event_loop(self, hub: Any) -> None:
             """Connect the bootsteps with the event loop."""
 
-        def call_soon(self, function: Any, *args: Any, **options: Any) -> Any:
-            """Call in the next turn of the loop."""
-
-        def call_soon_ack(self, function: Any, *args: Any, **options: Any) -> Any:
-            """The same for acknowledgements, from Celery 5.7 on."""
+        def create_task_handler(self, *args: Any) -> Any:
+            """Make what is called with each message."""
 
 else:
     Consumer = object
@@ -103,22 +104,21 @@ class Keeping(Consumer):
         if self.pool.uses_semaphore:
             timelimits.watch(self.pool._pool, hub.timer)
 
-    def call_soon(self, function: Any, *args: Any, **options: Any) -> Any:
-        """Called with acknowledgements (and with commands, which can wait)."""
-        if self._settles(function):
-            return _at_once(function, *args, **options)
-        return super().call_soon(function, *args, **options)
+    def create_task_handler(self, *args: Any) -> Any:
+        """Called on each connection; takes note of what acknowledges later."""
+        if not self._settles_at_once():
+            return super().create_task_handler(*args)
+        self.call_soon = self.call_soon_ack = _at_once
+        try:
+            return super().create_task_handler(*args)
+        finally:
+            del self.call_soon, self.call_soon_ack
 
-    def call_soon_ack(self, function: Any, *args: Any, **options: Any) -> Any:
-        """Called with acknowledgements from Celery 5.7 on."""
-        if self._settles(function):
-            return _at_once(function, *args, **options)
-        return super().call_soon_ack(function, *args, **options)
-
-    def _settles(self, function: Any) -> bool:
-        if getattr(function, "__name__", "") not in ("ack_log_error", "reject_log_error"):
-            return False
-        return isinstance(self.pool, SoloPool) or getattr(self.pool, "is_green", False)
+    def _settles_at_once(self) -> bool:
+        """Whether a task's end is heard of in the thread that reads the messages."""
+        if isinstance(self.pool, SoloPool) or getattr(self.pool, "is_green", False):
+            return True
+        return bool(self.hub and self.pool.uses_semaphore)
 
 
 def _at_once(function: Any, *args: Any, **options: Any) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NAMES = ("namespace", "taskqueue", "pool")
 FLAGS = ("acks_late", "reject_on_worker_lost", "acks_on_timeout", "crash_safe")
+NO_LIMITS: "tuple[object, ...]" = ([None, None], (None, None))
 FROM_ZERO = ("prefetch_multiplier", "max_redeliveries", "give_back_after")
 
 
@@ -149,8 +150,7 @@ class Limited:
 
     @time_limits.setter
     def time_limits(self, asked: object) -> None:
-        # Nearly every message asks for none.
-        if asked not in ([None, None], (None, None)):
+        if asked not in NO_LIMITS:  # nearly every message asks for none
             self.umbel_limits = type(self).umbel_limit(asked)
 
 
