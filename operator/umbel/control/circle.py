@@ -19,6 +19,7 @@ from umbel.control import pressure
 from umbel.control.cache import Cache
 from umbel.control.cordons import Cordons
 from umbel.control.credentials import Credentials
+from umbel.control.due import due_in
 from umbel.control.planner import Plan, Planner, Plans
 from umbel.control.ports import Brokers, Clock, Cluster
 from umbel.control.reading import Heard, Readings, Source
@@ -85,6 +86,8 @@ class Circle:
         self._known: dict[Key, _Known] = {}
         self._pressures: dict[Source, pressure.Pressure] = {}
         self._listed_at: float | None = None
+        self._due_in: float | None = None
+        """Seconds from the last turn until a pool is worth another look."""
         self._turned_at = world.clock.monotonic()
 
     def standing_still(self) -> str | None:
@@ -121,8 +124,10 @@ class Circle:
         self._metrics.turn_seconds.observe(self._turned_at - started)
 
     async def _rest(self) -> None:
-        """Until the next tick, or until something changed; with jitter, so that no two meet."""
+        """Until the next tick, or until something is due; with jitter, so that no two meet."""
         tick = self._settings.tick_seconds * self._world.chance.uniform(0.9, 1.0)
+        if self._due_in is not None:
+            tick = min(tick, self._due_in)
         await asyncio.sleep(LEAST_GAP_SECONDS)
         try:
             await asyncio.wait_for(self.cache.changed.wait(), max(0.0, tick - LEAST_GAP_SECONDS))
@@ -151,6 +156,7 @@ class Circle:
         self._pressures = pressure.follow_all(self._pressures, heard, now)
         turns = self._turns(known, sources, heard, rescued, now)
         plans = self._planner.plan(turns, now)
+        self._due_in = due_in(plans.values(), now)
         # 5. tell workers to stop taking tasks, or to go on: no turn waits for their answers
         self._cordons.keep(workers_alive(plans))
         self._cordons.give(wishes(turns, plans))
