@@ -10,6 +10,7 @@ from typing import Protocol
 from benchmarks import (
     crashsafe,
     crashsafe_speed,
+    crowd,
     kills,
     nodekill,
     reports,
@@ -39,7 +40,7 @@ class Benchmark:
 BENCHMARKS = {
     "kills": Benchmark(headings=kills.HEADINGS, run=kills.run, trials={"redis": 60}),
     "spike": Benchmark(
-        headings=spike.HEADINGS, run=spike.run, trials={"redis": 20, "rabbitmq": 10}
+        headings=spike.HEADINGS, run=spike.run, trials={"redis": 50, "rabbitmq": 50}
     ),
     "throughput": Benchmark(
         headings=throughput.HEADINGS, run=throughput.run, trials={"redis": 7, "rabbitmq": 7}
@@ -62,6 +63,9 @@ BENCHMARKS |= {
 }
 BENCHMARKS["scalein"] = Benchmark(
     headings=scalein.HEADINGS, run=scalein.run, trials={"redis": 30, "rabbitmq": 30}
+)
+BENCHMARKS["crowd"] = Benchmark(
+    headings=crowd.HEADINGS, run=crowd.run, trials={"redis": 3, "rabbitmq": 3}
 )
 BROKERS = ("redis", "rabbitmq")
 

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from tests.e2e.brokers import Broker, RabbitBroker, RedisBroker
 from tests.e2e.cluster import Cluster
 from tests.e2e.spikes import MAX_REPLICAS, SPIKE_POOL, Trial, each_spike
 from tests.e2e.stories import Story
+
+from benchmarks.clusters import a_broker
 
 BAR_SECONDS = 3.0
 HEADINGS = (
@@ -72,13 +73,8 @@ def run(broker: str, trials: int) -> Outcome:
 
 
 def _prepared(cluster: Cluster, broker: str) -> Story:
-    brokers = cluster.namespace("bench-brokers")
-    server = RedisBroker.example(cluster, brokers)
-    chosen: Broker = server.database()
-    if broker == "rabbitmq":
-        RabbitBroker.apply(cluster, brokers)
-        chosen = RabbitBroker.example(cluster, brokers)
-    story = Story(cluster, cluster.namespace("bench"), chosen, server.database(), "story")
+    chosen, ledger = a_broker(cluster, broker)
+    story = Story(cluster, cluster.namespace("bench"), chosen, ledger, "story")
     story.apply(SPIKE_POOL)
     story.until("Ready", "True")
     return story
