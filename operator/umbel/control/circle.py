@@ -105,8 +105,9 @@ class Circle:
         """Turn for ever."""
         try:
             while True:
+                began = self._world.clock.monotonic()
                 await self._turn_safely()
-                await self._rest()
+                await self._rest(self._world.clock.monotonic() - began)
         finally:
             await self._cordons.close()
             await self._stewardship.close()
@@ -123,9 +124,12 @@ class Circle:
         self._turned_at = self._world.clock.monotonic()
         self._metrics.turn_seconds.observe(self._turned_at - started)
 
-    async def _rest(self) -> None:
-        """Until the next tick, or until something is due; with jitter, so that no two meet."""
-        tick = self._settings.tick_seconds * self._world.chance.uniform(0.9, 1.0)
+    async def _rest(self, turned_seconds: float) -> None:
+        """Until the next tick, or until something is due; with jitter, so that no two meet.
+
+        A tick is from turn to turn, so that a turn of a second does not stretch it.
+        """
+        tick = self._settings.tick_seconds * self._world.chance.uniform(0.9, 1.0) - turned_seconds
         if self._due_in is not None:
             tick = min(tick, self._due_in)
         await asyncio.sleep(LEAST_GAP_SECONDS)
@@ -268,21 +272,26 @@ class Circle:
         return found.full_in_seconds if found is not None else None
 
     async def _tend(self, turns: Sequence[Turn], plans: Plans) -> list[QueueReport]:
-        """Those that grow first: nothing that a scale-in costs delays them."""
+        """All sizes that grow first: no Event, status or scale-in of anybody delays them."""
         gate = asyncio.Semaphore(AT_ONCE)
         parts = {turn.name: _plans_of(turn, plans) for turn in turns}
+
+        async def grow(turn: Turn) -> None:
+            async with gate:
+                await self._shepherd.grow(turn, parts[turn.name])
 
         async def tend(turn: Turn) -> QueueReport:
             async with gate:
                 return await self._shepherd.tend(turn, parts[turn.name])
 
-        turns = sorted(turns, key=lambda turn: not any(plan.grows for plan in parts[turn.name]))
+        growing = [turn for turn in turns if any(plan.grows for plan in parts[turn.name])]
+        failed = await asyncio.gather(*(grow(turn) for turn in growing), return_exceptions=True)
         ends = await asyncio.gather(*(tend(turn) for turn in turns), return_exceptions=True)
         reports: list[QueueReport] = []
-        for turn, end in zip(turns, ends, strict=True):
+        for turn, end in [*zip(growing, failed, strict=True), *zip(turns, ends, strict=True)]:
             if isinstance(end, QueueReport):
                 reports.append(end)
-            else:
+            elif end is not None:
                 self._metrics.errors.labels("tend").inc()
                 log.error("%s: nobody expected this", turn.name, exc_info=end)
         return reports

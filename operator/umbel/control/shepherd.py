@@ -61,6 +61,12 @@ class Shepherd:
         self._children.forget(key)
         self._metrics.forget(*key)
 
+    async def grow(self, turn: Turn, plans: Sequence[Plan]) -> None:
+        """Write the sizes of those pools that grow; the rest of them is for `tend`."""
+        for plan in plans:
+            if plan.grows:
+                await self._sizes.grow(turn, plan)
+
     async def tend(self, turn: Turn, plans: Sequence[Plan]) -> QueueReport:
         """Do all that this TaskQueue needs in this turn. Never raises for a failure of the API.
 
@@ -78,10 +84,7 @@ class Shepherd:
         await self._announcer.rescued(turn)
         if queue.spec.paused is not Paused.ALL:
             await self._apply(turn, queue)
-        reports: dict[str, PoolReport] = {}
-        for plan in sorted(plans, key=lambda plan: not plan.grows):  # nobody waits for a scale-in
-            reports[plan.scene.pool.name] = await self._tend_pool(turn, plan)
-        pools = [reports[plan.scene.pool.name] for plan in plans]
+        pools = [await self._tend_pool(turn, plan) for plan in plans]
         return await self._reporter.tended(turn, queue, pools, heard.result)
 
     async def _apply(self, turn: Turn, queue: TaskQueue) -> None:

@@ -47,13 +47,23 @@ class Sizes:
         self._metrics = metrics
         self._announcer = announcer
         self._gate = asyncio.Semaphore(MARKS_AT_ONCE)
+        self._written: dict[tuple[str, str], int] = {}
+        """The size before, of pools (`namespace/name`, pool) that have a new one not yet told."""
+
+    async def grow(self, turn: Turn, plan: Plan) -> None:
+        """Write the size of a pool that grows, ahead of all that can wait; told afterwards."""
+        deployment = self._deployment(turn, plan)
+        if deployment is not None and deployment.replicas < plan.decision.replicas:
+            await self._write(turn, plan, deployment)
 
     async def bring_about(self, turn: Turn, plan: Plan) -> PoolSnapshot:
-        """Do what was decided of the size; what is seen afterwards."""
-        scene, decision, queue = plan.scene, plan.decision, turn.parsed
-        assert isinstance(queue, TaskQueue)  # noqa: S101 - or it had no plan
-        seen, deployment = scene.seen, self._cache.deployment(queue, scene.pool)  # made just now?
-        if decision.hands_off or deployment is None or deployment.deleting:
+        """Do what is left of what was decided of the size, and tell; what is seen afterwards."""
+        scene, decision = plan.scene, plan.decision
+        before = self._written.pop((turn.name, scene.pool.name), None)
+        if before is not None:
+            return await self._told(turn, plan, before)
+        seen, deployment = scene.seen, self._deployment(turn, plan)  # it may be made just now
+        if deployment is None:
             return seen
         if deployment.replicas == decision.replicas:
             await self._mark(turn, _needless(scene, decision.victims), first_to_go=False)
@@ -67,7 +77,16 @@ class Sizes:
             await self._mark(turn, unmarked, first_to_go=True)
             self._cache.changed.set()  # the next turn need not wait for its tick
             return seen
-        return await self._write(turn, plan, deployment)
+        if not await self._write(turn, plan, deployment):
+            return seen
+        return await self._told(turn, plan, self._written.pop((turn.name, scene.pool.name)))
+
+    def _deployment(self, turn: Turn, plan: Plan) -> ChildView | None:
+        """The one to write to; None where there is none, or it is not umbel's to write to."""
+        queue = turn.parsed
+        assert isinstance(queue, TaskQueue)  # noqa: S101 - or it had no plan
+        found = self._cache.deployment(queue, plan.scene.pool)
+        return None if plan.decision.hands_off or found is None or found.deleting else found
 
     async def _mark(self, turn: Turn, pods: Collection[PodView], *, first_to_go: bool) -> None:
         async def mark(pod: PodView) -> None:
@@ -84,9 +103,9 @@ class Sizes:
             elif end is not None:
                 raise end
 
-    async def _write(self, turn: Turn, plan: Plan, deployment: ChildView) -> PoolSnapshot:
-        before, after = deployment.replicas, plan.decision.replicas
-        pool, seen = plan.scene.pool, plan.scene.seen
+    async def _write(self, turn: Turn, plan: Plan, deployment: ChildView) -> bool:
+        """Whether the API server took the size."""
+        before, after, pool = deployment.replicas, plan.decision.replicas, plan.scene.pool
         try:
             version = await self._cluster.scale(deployment.namespace, deployment.name, after)
         except ClusterError as error:
@@ -94,11 +113,15 @@ class Sizes:
             self._metrics.errors.labels("scale").inc()
             if isinstance(error, NotFound):
                 self._cache.children.pop(deployment.key, None)  # its deletion went unseen
-            return seen
+            return False
         self._cache.resized(deployment, after, version)
         turn.memory.scaled_at[pool.name] = self._clock.now_rfc3339()
-        await self._announcer.size(turn, pool, before, plan.decision)
-        return replace(seen, replicas=after)
+        self._written[turn.name, pool.name] = before
+        return True
+
+    async def _told(self, turn: Turn, plan: Plan, before: int) -> PoolSnapshot:
+        await self._announcer.size(turn, plan.scene.pool, before, plan.decision)
+        return replace(plan.scene.seen, replicas=plan.decision.replicas)
 
 
 def _needless(scene: Scene, victims: Collection[str]) -> list[PodView]:
