@@ -31,5 +31,5 @@ def _windows(plan: Plan, now: float) -> Iterator[float]:
             yield since + down.stabilization_seconds - now
     if decision.desired < seen.replicas and not decision.hands_off:
         for pod in seen.pods:
-            if pod.busy == 0 and pod.idle_seconds is not None and pod.cordon is Cordon.NONE:
+            if pod.busy == 0 and pod.idle_seconds is not None and pod.cordon is not Cordon.ASKED:
                 yield down.idle_seconds - pod.idle_seconds
