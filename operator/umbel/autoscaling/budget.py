@@ -12,7 +12,7 @@ a pod that publishes nothing uses fewer.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from umbel.autoscaling.snapshot import BrokerHealth
 
@@ -20,8 +20,7 @@ RESERVED_SHARE = 0.1
 """Of the broker's own limit that is left to everybody else."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(NamedTuple):
     """What one pool has and wants, in pods."""
 
     pods: int

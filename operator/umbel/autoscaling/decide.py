@@ -10,7 +10,7 @@ the next one; deciding again on an applied decision changes nothing.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from umbel.autoscaling.budget import Claim, free_connections, share
 from umbel.autoscaling.demand import Work, replicas_needed, work
@@ -44,20 +44,19 @@ class Ask:
     """broker.protection.maxMemoryPercent of its TaskQueue."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(NamedTuple):
     """The size of one pool, with its reason (rule W)."""
 
     replicas: int
     """What `spec.replicas` should be now."""
+    desired: int
+    """What demand and limits want, before a scale-in is confirmed."""
     reason: Reason
     message: str
     """A sentence with the numbers in it."""
     history: PoolHistory
     hands_off: bool = False
     """True where the size is not umbel's to write (paused, External)."""
-    desired: int
-    """What demand and limits want, before a scale-in is confirmed."""
     cordon: tuple[str, ...] = ()
     """Pods whose workers are to take nothing more (rule I)."""
     uncordon: tuple[str, ...] = ()
@@ -67,13 +66,13 @@ class Decision:
     the size is written."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Want:
+class _Want(NamedTuple):
     """What one pool should have, its broker's connections and who can go left aside."""
 
     ask: Ask
+    case: Case
+    """Its history is the new one."""
     proposal: Proposal
-    history: PoolHistory
     hands_off: bool = False
 
 
@@ -86,15 +85,15 @@ def decide_all(asks: Mapping[Key, Ask], now: float) -> dict[Key, Decision]:
     """
     wants = {key: _want(ask, now) for key, ask in asks.items()}
     for key, proposal in _over_budget(wants).items():
-        wants[key] = replace(wants[key], proposal=proposal)
-    return {key: _settle(want, now) for key, want in wants.items()}
+        wants[key] = wants[key]._replace(proposal=proposal)
+    return {key: _settle(want) for key, want in wants.items()}
 
 
 def decide(
     pool: Pool, seen: PoolSnapshot, history: PoolHistory, now: float, paused: Paused
 ) -> Decision:
     """Decide one pool as if it were alone on its broker."""
-    return _settle(_want(Ask(pool=pool, seen=seen, history=history, paused=paused), now), now)
+    return _settle(_want(Ask(pool=pool, seen=seen, history=history, paused=paused), now))
 
 
 # 1. each pool by itself
@@ -103,28 +102,32 @@ def decide(
 def _want(ask: Ask, now: float) -> _Want:
     seen, mode = ask.seen, ask.pool.scaling.mode
     if ask.paused is not Paused.NONE:
-        return _stay(ask, Reason.PAUSED, f"paused is {ask.paused}: the size stays")
+        return _stay(ask, now, Reason.PAUSED, f"paused is {ask.paused}: the size stays")
     if mode is ScalingMode.EXTERNAL:
-        return _stay(ask, Reason.EXTERNAL, "mode is External: the size is not umbel's")
+        return _stay(ask, now, Reason.EXTERNAL, "mode is External: the size is not umbel's")
     if mode is ScalingMode.MANUAL:
-        return _manual(ask)
+        return _manual(ask, now)
     if seen.waiting is None:
         return _without_broker(ask, now)
     return _by_demand(ask, now)
 
 
-def _stay(ask: Ask, reason: Reason, message: str) -> _Want:
+def _case(ask: Ask, history: PoolHistory, now: float) -> Case:
+    return Case(ask.pool, ask.seen, history, now, ask.max_memory_percent)
+
+
+def _stay(ask: Ask, now: float, reason: Reason, message: str) -> _Want:
     proposal = Proposal(replicas=ask.seen.replicas, reason=reason, message=message)
-    return _Want(ask=ask, proposal=proposal, history=PoolHistory(), hands_off=True)
+    return _Want(ask, _case(ask, PoolHistory(), now), proposal, hands_off=True)
 
 
-def _manual(ask: Ask) -> _Want:
+def _manual(ask: Ask, now: float) -> _Want:
     wanted = ask.pool.scaling.min_replicas
     proposal = Proposal(
         replicas=wanted, reason=Reason.MANUAL, message=f"mode is Manual: minReplicas is {wanted}"
     )
     kept = PoolHistory(cordoned_since=ask.history.cordoned_since)
-    return _Want(ask=ask, proposal=proposal, history=kept)
+    return _Want(ask, _case(ask, kept, now), proposal)
 
 
 def _without_broker(ask: Ask, now: float) -> _Want:
@@ -150,23 +153,15 @@ def _without_broker(ask: Ask, now: float) -> _Want:
             reason=Reason.FALLBACK if fallback == least else Reason.MIN_REPLICAS,
             message=f"{unread}: {field} is {least}",
         )
-    return _Want(ask=ask, proposal=proposal, history=PoolHistory(unknown_since=since))
+    return _Want(ask, _case(ask, PoolHistory(unknown_since=since), now), proposal)
 
 
 def _by_demand(ask: Ask, now: float) -> _Want:
     pool, seen = ask.pool, ask.seen
     tasks = work(pool, seen)
     need = replicas_needed(pool, seen, tasks)
-    remembered = remember(pool, ask.history, now, need)
-    case = Case(
-        pool=pool,
-        seen=seen,
-        history=remembered,
-        now=now,
-        max_memory_percent=ask.max_memory_percent,
-    )
-    proposal = limit(_proposal(pool, seen, tasks, need), case)
-    return _Want(ask=ask, proposal=proposal, history=remembered)
+    case = _case(ask, remember(pool, ask.history, now, need), now)
+    return _Want(ask, case, limit(_proposal(pool, seen, tasks, need), case))
 
 
 def _proposal(pool: Pool, seen: PoolSnapshot, tasks: Work, need: int) -> Proposal:
@@ -174,7 +169,7 @@ def _proposal(pool: Pool, seen: PoolSnapshot, tasks: Work, need: int) -> Proposa
     reason = Reason.AS_NEEDED
     if need != current:
         reason = Reason.TASKS_WAITING if need > current else Reason.IDLE
-    return Proposal(replicas=need, reason=reason, message=_sentence(pool, seen, tasks, need))
+    return Proposal(need, reason, _sentence(pool, seen, tasks, need))
 
 
 def _sentence(pool: Pool, seen: PoolSnapshot, tasks: Work, need: int) -> str:
@@ -211,7 +206,7 @@ def remember(pool: Pool, history: PoolHistory, now: float, need: int) -> PoolHis
         needs = needs[1:]
     if needs is history.needs and history.unknown_since is None:
         return history
-    return replace(history, needs=needs, unknown_since=None)
+    return PoolHistory(needs=needs, cordoned_since=history.cordoned_since)
 
 
 # 2. all pools of a broker together
@@ -274,28 +269,24 @@ def _within(want: _Want, claim: Claim, given: int, free: int) -> Proposal:
 # 3. who can go now
 
 
-def _settle(want: _Want, now: float) -> Decision:
-    ask, proposal = want.ask, want.proposal
+def _settle(want: _Want) -> Decision:
+    result = scale_in(want.proposal, want.case)
     if want.hands_off:
-        undone = scale_in(proposal, _case(want, now)).uncordon
-        kept = undone if ask.paused is not Paused.ALL else ()
-        return _decision(want, ScaleIn(proposal=proposal, uncordon=kept))
-    return _decision(want, scale_in(proposal, _case(want, now)))
-
-
-def _case(want: _Want, now: float) -> Case:
-    return Case(pool=want.ask.pool, seen=want.ask.seen, history=want.history, now=now)
+        kept = result.uncordon if want.ask.paused is not Paused.ALL else ()
+        result = ScaleIn(proposal=want.proposal, uncordon=kept)
+    return _decision(want, result)
 
 
 def _decision(want: _Want, result: ScaleIn) -> Decision:
-    history = want.history
+    history = want.case.history
     if history.cordoned_since != result.cordoned_since:
         history = replace(history, cordoned_since=result.cordoned_since)
+    final = result.proposal
     return Decision(
-        replicas=result.proposal.replicas,
+        replicas=final.replicas,
         desired=want.proposal.replicas,
-        reason=result.proposal.reason,
-        message=result.proposal.message,
+        reason=final.reason,
+        message=final.message,
         history=history,
         hands_off=want.hands_off,
         cordon=result.cordon,

@@ -10,7 +10,7 @@ asks for a slot of its own. With a Backlog target the count alone decides.
 """
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from umbel.autoscaling.signals import WINDOW_SECONDS
 from umbel.autoscaling.snapshot import PoolSnapshot
@@ -33,8 +33,7 @@ MOST_SLOTS = 1e9
 """Beyond any bound of a pool; keeps nonsense from overflowing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Work(NamedTuple):
     """A pool's tasks at one moment, each counted once."""
 
     waiting: int
@@ -69,7 +68,7 @@ def work(pool: Pool, seen: PoolSnapshot) -> Work:
     else:
         running = min(held, seen.active)
         later = min(held - running, put_off)
-    return Work(waiting=(seen.waiting or 0) + held - running - later, running=running, later=later)
+    return Work((seen.waiting or 0) + held - running - later, running, later)
 
 
 def slots_needed(pool: Pool, seen: PoolSnapshot, tasks: Work) -> int:
@@ -80,14 +79,18 @@ def slots_needed(pool: Pool, seen: PoolSnapshot, tasks: Work) -> int:
     if runtime is None:
         return tasks.waiting + tasks.running
     stream = (signals.arrivals_per_second or 0.0) * min(runtime, WINDOW_SECONDS) / UTILIZATION
-    start = signals.pod_start_seconds
-    start = USUAL_START_SECONDS if start is None else start
-    within = max(target.seconds - start, target.seconds * LEAST_SHARE)
-    likely = tasks.waiting + SPREAD * math.sqrt(tasks.waiting)
-    backlog = min(
-        tasks.waiting + tasks.running, max(tasks.running, _whole(likely * runtime / within))
-    )
+    backlog = tasks.running
+    if tasks.waiting:
+        likely = tasks.waiting + SPREAD * math.sqrt(tasks.waiting)
+        slots = _whole(likely * runtime / _seconds_left(target.seconds, signals.pod_start_seconds))
+        backlog = min(tasks.waiting + tasks.running, max(tasks.running, slots))
     return max(math.floor(min(stream, MOST_SLOTS) + 0.5), backlog)
+
+
+def _seconds_left(within: float, start: float | None) -> float:
+    """Of the target, once a pod that is created now has started."""
+    start = USUAL_START_SECONDS if start is None else start
+    return max(within - start, within * LEAST_SHARE)
 
 
 def replicas_needed(pool: Pool, seen: PoolSnapshot, tasks: Work) -> int:

@@ -3,12 +3,14 @@
 Every limiter takes the proposal so far and the same `Case`, and returns the proposal it leaves
 standing: the same object when it has nothing to say, another with its own reason when it changes
 the size.
+
+What only lives within a decision is a NamedTuple here and in its neighbours: thousands are made in
+every tick, and a frozen dataclass takes three times as long to make.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from umbel.autoscaling.demand import MOST_SLOTS, work
 from umbel.autoscaling.reasons import Reason, number
@@ -16,8 +18,7 @@ from umbel.autoscaling.snapshot import PoolHistory, PoolSnapshot
 from umbel.spec.model import Pool, ScalingMode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(NamedTuple):
     """What every limiter may look at."""
 
     pool: Pool
@@ -28,8 +29,7 @@ class Case:
     max_memory_percent: int = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
+class Proposal(NamedTuple):
     """A size and why it is that size."""
 
     replicas: int
@@ -87,6 +87,8 @@ def limit_step(proposal: Proposal, case: Case) -> Proposal:
     """Move by at most `maxStep` in one decision."""
     current, scaling = case.seen.replicas, case.pool.scaling
     up, down = scaling.scale_up.max_step, scaling.scale_down.max_step
+    if up is None and down is None:
+        return proposal
     highest = proposal.replicas if up is None else current + up
     lowest = proposal.replicas if down is None else current - down
     stepped = min(max(proposal.replicas, lowest), highest)

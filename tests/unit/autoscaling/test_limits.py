@@ -1,6 +1,5 @@
 """Each limiter by itself: what it changes, and what it leaves alone."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -150,7 +149,7 @@ ALARM = BrokerHealth(alarms=("memory",))
     ],
 )
 def test_a_broker_in_danger_is_emptied(seen: dict[str, Any], wanted: int, want: int):
-    case = replace(a_case(seen=seen), max_memory_percent=80)
+    case = a_case(seen=seen)._replace(max_memory_percent=80)
     protected = limits.protect_broker(proposed(wanted), case)
 
     assert protected.replicas == want
