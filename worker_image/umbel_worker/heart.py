@@ -6,8 +6,9 @@ be it an hour. So a thread that waits from the start on reports then, over a con
 and the goodbye comes at the end; that is the same for every pool and version. In a solo pool, whose
 every task keeps Celery's heartbeat from being sent, the thread speaks from the start.
 
-A worker that has just been told to take nothing more (`cancel_consumer`) says so at once: until
-the operator hears that, it stands idle and is paid for.
+A worker that has just been told to take nothing more (`cancel_consumer`) says so at once, and one
+that has nothing to do any more says so within half a second: until the operator hears that, it
+stands idle and is paid for.
 
 A failure is logged once, and Celery's plain heartbeat goes out instead: it never reaches Celery.
 """
@@ -23,6 +24,7 @@ from celery.events.event import get_exchange
 from celery.utils.imports import symbol_by_name
 from celery.utils.log import get_logger
 from celery.worker import heartbeat
+from celery.worker.state import active_requests
 
 from umbel_worker.report import Reporter, bounded
 from umbel_worker.worker_report import EVENT_TYPES, EXCHANGE, FIELD, ROUTING_SUFFIX
@@ -43,6 +45,10 @@ else:
 
 SECONDS = 2.0
 """Between two reports, as between two of Celery's heartbeats."""
+
+FREED_SECONDS = 0.5
+"""Between two looks whether the worker has run out of tasks. Looking costs next to nothing; a word
+at the end of each task would cost every task."""
 
 GOODBYE_SECONDS = 1.0
 """How long the end of the process may wait for the goodbye."""
@@ -147,13 +153,17 @@ class Heart:
         self.over = threading.Event()
         """The worker's last task has ended."""
         self._apart = Apart()
+        self.busy = False
+        """What the last report said."""
         self.news = threading.Event()
         """Something changed that is worth a report at once."""
 
     def fields(self) -> "Optional[dict[str, Any]]":
         """The report for an event; None where it cannot be made."""
         try:
-            return bounded(self._reporter.report())
+            report = self._reporter.report()
+            self.busy = report.busy > 0
+            return bounded(report)
         except Exception as error:  # noqa: BLE001 - the worker must go on, whatever it is
             self._once.failed("this worker's report could not be made", error)
             return None
@@ -167,6 +177,7 @@ class Heart:
 
             def __init__(self, timer: Any, eventer: Any, interval: Any = None) -> None:
                 super().__init__(timer, Reporting(eventer, ours.fields), interval)
+                self._look: Any = None
 
             def _send(self, event: str, *args: Any, **options: Any) -> Any:
                 if ours.speaks.is_set():
@@ -176,7 +187,28 @@ class Heart:
                     ours.speaks.set()
                 return sent
 
+            def start(self) -> None:
+                super().start()
+                self._look = ours.looks_for_freedom(self)
+
+            def stop(self) -> None:
+                if self._look is not None:
+                    self.timer.cancel(self._look)
+                    self._look = None
+                super().stop()
+
         return ReportingHeart
+
+    def looks_for_freedom(self, celerys: Any) -> Any:
+        """Have Celery's heartbeat say at once that no task runs any more; the timer's entry."""
+
+        def look() -> None:
+            if self.busy and not active_requests and not self.speaks.is_set():
+                celerys._send("worker-heartbeat", retry=False)
+
+        if not celerys.eventer.enabled:
+            return None
+        return celerys.timer.call_repeatedly(FREED_SECONDS, look)
 
     def tell(self, consumer: "Consumer") -> None:
         """Report now; called in the thread of the consumer's loop."""
