@@ -62,7 +62,7 @@ BENCHMARKS |= {
     ),
 }
 BENCHMARKS["scalein"] = Benchmark(
-    headings=scalein.HEADINGS, run=scalein.run, trials={"redis": 30, "rabbitmq": 30}
+    headings=scalein.HEADINGS, run=scalein.run, trials={"redis": 15, "rabbitmq": 15}
 )
 BENCHMARKS["crowd"] = Benchmark(
     headings=crowd.HEADINGS, run=crowd.run, trials={"redis": 3, "rabbitmq": 3}

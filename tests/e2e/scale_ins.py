@@ -48,7 +48,7 @@ class Cycle:
     """How often each task began."""
     done: dict[str, int] = field(default_factory=dict)
     freed: list[float] = field(default_factory=list)
-    """For each pod that ran a task: seconds from the end of its last one to its deletion."""
+    """For each pod that ran a task: seconds from when it was needed no more to its deletion."""
     while_running: int = 0
     """Pods that went while others of their pool still ran a task."""
 
@@ -99,11 +99,13 @@ def _is_alive(pod: Json) -> bool:
 def cycle(story: Story) -> Cycle:
     """One cycle, from no replica to none."""
     found = Cycle()
+    sent = {}
     with Watch(story).looking() as watch:
         for name, size in SIZES.items():
             lasting = story.send("stamp", name, LASTING, seconds=LASTING_SECONDS)
             brief = story.send("stamp", name, size - LASTING, seconds=BRIEF_SECONDS)
-            found.tasks += [*lasting, *brief]
+            sent[name] = [*lasting, *brief]
+            found.tasks += sent[name]
         eventually(
             "all tasks have ended and the pools are empty",
             lambda: (len(story.stamped("done", found.tasks)), story.sizes_now(*SIZES)),
@@ -118,11 +120,23 @@ def cycle(story: Story) -> Cycle:
         )
     found.begun = story.stamped("begun", found.tasks)
     found.done = story.stamped("done", found.tasks)
-    last_in_pool = {
-        name: max(at for pod, at in ran.items() if f"-{name}-" in pod) for name in SIZES
-    }
-    for pod, idle_since in ran.items():
-        found.freed.append(watch.ended[pod] - idle_since)
-        of_pool = next(name for name in SIZES if f"-{name}-" in pod)
-        found.while_running += watch.ended[pod] < last_in_pool[of_pool]
+    for name, tasks in sent.items():
+        ended = {pod: at for pod, at in watch.ended.items() if f"-{name}-" in pod}
+        done_at = story.done_at(tasks)
+        found.freed += _freed(ended, ran, done_at)
+        found.while_running += sum(at < done_at[-1] for pod, at in ended.items() if pod in ran)
     return found
+
+
+def _freed(
+    ended: dict[str, float], idle_since: dict[str, float], done_at: list[float]
+) -> Iterator[float]:
+    """For each pod of a pool that ran a task: seconds from when it was needed no more to its end.
+
+    There are as many tasks as pods, so the first pod may go when the first task is done, the second
+    when the second is, whoever ran them: a worker that took two at a time keeps one waiting, for
+    which another pod stays.
+    """
+    for done, pod in zip(done_at, sorted(ended, key=lambda pod: ended[pod]), strict=False):
+        if pod in idle_since:
+            yield ended[pod] - max(idle_since[pod], done)

@@ -225,6 +225,10 @@ class Story:
         """When each pod that ran some of these `stamp` tasks was done with its last one."""
         return {pod: at for at, _, pod, said in self._stamps(tasks) if said == "done"}
 
+    def done_at(self, tasks: list[str]) -> list[float]:
+        """When each of these `stamp` tasks was done, in their order."""
+        return [at for at, _, _, said in self._stamps(tasks) if said == "done"]
+
     def _stamps(self, tasks: list[str]) -> list[tuple[float, str, str, str]]:
         """(seconds of the ledger's clock, task, pod, `begun` or `done`), in their order."""
         wanted = set(tasks)
