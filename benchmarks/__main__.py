@@ -13,6 +13,7 @@ from benchmarks import (
     crowd,
     kills,
     nodekill,
+    overrun,
     reports,
     scalein,
     spike,
@@ -66,6 +67,9 @@ BENCHMARKS["scalein"] = Benchmark(
 )
 BENCHMARKS["crowd"] = Benchmark(
     headings=crowd.HEADINGS, run=crowd.run, trials={"redis": 3, "rabbitmq": 3}
+)
+BENCHMARKS["overrun"] = Benchmark(
+    headings=overrun.HEADINGS, run=overrun.run, trials={"redis": 1, "rabbitmq": 1}
 )
 BROKERS = ("redis", "rabbitmq")
 

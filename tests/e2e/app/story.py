@@ -70,8 +70,8 @@ def stubborn(self):
 
 
 @app.task(bind=True, acks_late=False)
-def work(self, seconds=0.0):
-    """Run for a while."""
+def work(self, seconds=0.0, ballast=""):
+    """Run for a while; the ballast only makes the message larger."""
     note("begun", self.request)
     time.sleep(seconds)
     note("done", self.request)
