@@ -11,6 +11,7 @@ may publish to the broker may send anything, so every field is checked, and boun
 """
 
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any, NamedTuple, Optional
 
 EXCHANGE = "celeryev"
@@ -213,16 +214,24 @@ def _seconds(value: Any) -> float:
 
 
 def _totals(value: Any) -> TaskTotals:
-    """In few steps, each in C: there are fifty of them in a report, and many reports."""
-    _require(type(value) is list and len(value) == len(TaskTotals._fields))
-    _require({*map(type, value[:-1])} == {int} and type(value[-1]) in (int, float))
-    _require(min(value) >= 0 and sum(value) < _LARGEST)  # neither NaN nor infinite
-    return TaskTotals._make(value)
+    return _all_totals([value])[0]
+
+
+def _all_totals(rows: list[Any]) -> list[TaskTotals]:
+    """In few steps, each in C, for all together: fifty are in a report, and reports are many."""
+    _require({*map(type, rows)} <= {list} and {*map(len, rows)} <= {len(TaskTotals._fields)})
+    *columns, seconds = zip(*rows) if rows else ((),)
+    counts = [*chain.from_iterable(columns)]
+    _require({*map(type, counts)} <= {int} and {*map(type, seconds)} <= {int, float})
+    _require(min(counts, default=0) >= 0 and max(counts, default=0) < _LARGEST)
+    _require(all(0 <= one < _LARGEST for one in seconds))  # neither NaN nor infinite
+    return [*map(TaskTotals._make, rows)]
 
 
 def _tasks(value: dict[str, Any]) -> dict[str, TaskTotals]:
     _require(isinstance(value, dict) and len(value) <= MOST_TASKS)
-    return {_text(name): _totals(totals) for name, totals in value.items()}
+    _require({*map(type, value)} <= {str} and max(map(len, value), default=0) <= LONGEST_TEXT)
+    return dict(zip(value, _all_totals([*value.values()])))
 
 
 def _oldest(value: Any) -> Optional[tuple[str, float]]:

@@ -90,6 +90,8 @@ def test_views_once_given_do_not_change():
         heartbeat(tasks={"t": [0] * 8 + [float("nan")]}),
         heartbeat(tasks={"t": [0] * 8 + [float("inf")]}),
         heartbeat(tasks={"t": [0] * 8 + ["1"]}),
+        heartbeat(tasks={"t": [10**400] * 8 + [0.5]}),  # too large for a float
+        heartbeat(tasks={"t": [0] * 9, "u": [0] * 8 + [-0.5]}),
         heartbeat(tasks={"t": [0.5] * 9}),
         heartbeat(tasks={"t": None}),
         heartbeat(tasks=[]),
