@@ -2,8 +2,12 @@
 
 First the management API: which of the queues exist, and their counts. Then AMQP: the ready messages
 of those that exist. In this order a message that is taken in between still counts (see
-`rabbitmq_sightings`). Without AMQP there is no reading: it is what the workers need, too. Without
-the management API nobody tells held messages: they are None, never 0, and the reading says why.
+`rabbitmq_sightings`). A queue that the API leaves out may be there all the same: a node that is not
+quite up lists none, and one that is slow leaves some out. So AMQP is asked whether it exists, and
+what it holds is unknown until the API lists it.
+
+Without AMQP there is no reading: it is what the workers need, too. Without the management API
+nobody tells held messages: they are None, never 0, and the reading says why.
 """
 
 import asyncio
@@ -53,6 +57,8 @@ class RabbitMQReader:
         # Two: a thread that hangs in a name lookup must not stop the next read.
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="umbel-amqp")
         self._one_at_a_time = asyncio.Lock()
+        self._absent: set[str] = set()
+        """Not listed, and AMQP said that it does not exist."""
         self._sightings = Sightings()
 
     async def read(self, queues: Collection[str]) -> BrokerResult:
@@ -78,11 +84,22 @@ class RabbitMQReader:
 
     async def _read(self, queues: Sequence[str]) -> BrokerReading:
         listing = await self._listing(queues)
-        existing = queues if listing is None else [q for q in queues if q in listing.samples]
+        existing = queues if listing is None else self._perhaps_existing(queues, listing)
         ready, _ = await asyncio.gather(self._count_ready(existing), self._ask_more(existing))
+        if listing is not None:
+            unlisted = ready.keys() - listing.samples.keys()
+            self._absent |= {queue for queue in unlisted if ready[queue] is NOWHERE}
         if self._limitation is not None and self._limitation.reason == failures.TIMEOUT:
             self._pause_management()
         return self._reading(queues, ready, listing)
+
+    def _perhaps_existing(self, queues: Sequence[str], listing: Listing) -> list[str]:
+        """All but those of which AMQP said that they are not there, and the API says so still.
+
+        To ask AMQP for a queue that does not exist leaves a line in RabbitMQ's log each time.
+        """
+        self._absent &= set(queues) - listing.samples.keys()
+        return [queue for queue in queues if queue not in self._absent]
 
     async def _listing(self, queues: Sequence[str]) -> Listing | None:
         """What the management API says; None where it says nothing, and the limitation why."""
@@ -151,7 +168,7 @@ class RabbitMQReader:
     def _held(self, queue: str, ready: int, listing: Listing | None, now: float) -> int | None:
         if listing is None:
             return None
-        if queue not in listing.samples:  # it does not exist: empty
+        if queue in self._absent:  # it does not exist: empty
             return 0
-        sample = listing.samples[queue]
+        sample = listing.samples.get(queue)
         return None if sample is None else self._sightings.held(queue, ready, sample, now)

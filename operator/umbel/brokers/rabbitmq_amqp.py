@@ -42,7 +42,7 @@ class AmqpSession:
         self._aborted = False
 
     def count_ready(self, queues: Iterable[str]) -> dict[str, Declared]:
-        """Ready messages and consumers of each queue; one that does not exist has none.
+        """Ready messages and consumers of each queue; one that does not exist is `NOWHERE`.
 
         Raises:
             amqp.AMQPError: RabbitMQ refused.

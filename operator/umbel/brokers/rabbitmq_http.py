@@ -1,7 +1,7 @@
 """A RabbitMQ's HTTP API: requests, and what failures mean, in sentences without a password."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -91,6 +91,11 @@ class ManagementAPI:
     def unexpected(self) -> ManagementFailure:
         """It answered, but not as RabbitMQ does."""
         why = "answers with something else than RabbitMQ's queues; check its URL"
+        return self._failure(failures.REFUSED, why)
+
+    def incomplete(self, queues: Collection[str]) -> ManagementFailure:
+        """It answered, but left out queues that exist."""
+        why = f"does not tell yet how {', '.join(sorted(queues))} is set up; it is asked again soon"
         return self._failure(failures.REFUSED, why)
 
     async def _request(

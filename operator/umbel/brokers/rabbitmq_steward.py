@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from umbel.autoscaling.snapshot import BrokerFailure
 from umbel.brokers.rabbitmq_http import ManagementAPI, ManagementFailure
-from umbel.brokers.rabbitmq_management import list_queues
+from umbel.brokers.rabbitmq_management import list_names, list_queues
 from umbel.resources.rabbitmq_facts import (
     QUORUM,
     Change,
@@ -71,7 +71,7 @@ class RabbitMQSteward:
             self._get("/api/overview", {"columns": "rabbitmq_version"}),
             self._get(self._api.of_vhost("policies")),
             self._operator_policies(),
-            list_queues(self._api, queues, _COLUMNS, self._timeout),
+            self._queues(queues),
         )
         try:
             asked = set(queues)
@@ -84,6 +84,15 @@ class RabbitMQSteward:
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise self._api.unexpected() from error
+
+    async def _queues(self, names: Collection[str]) -> list[dict[str, Any]]:
+        """All of these that exist; a queue taken for missing would lose its policies."""
+        existing = await list_names(self._api, names, self._timeout)
+        items = await list_queues(self._api, names, _COLUMNS, self._timeout)
+        missing = existing - {item["name"] for item in items}
+        if missing:
+            raise self._api.incomplete(missing)
+        return items
 
     async def _get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         return await self._api.get(path, query or {}, self._timeout)

@@ -264,6 +264,39 @@ async def test_a_new_queue_without_counts_is_unknown_not_idle(
     assert counts == QueueCounts(waiting=2, unacknowledged=None)
 
 
+async def test_a_starting_node_that_lists_no_queues_made_a_busy_pool_look_idle(
+    rabbitmq_server, channel, queue, reader_of, late_api
+):
+    """RabbitMQ answers like this until it is quite up, with a status of 200."""
+    api, url = late_api
+    reader = reader_of(rabbitmq_server.url, url)
+    send(channel, queue, 3)
+    assert channel.basic_get(queue, no_ack=False) is not None
+    missing = f"{queue}-missing"
+    for _ in range(2):
+        counts = reading(await reader.read([queue, missing])).queues
+        assert counts[queue] == QueueCounts(waiting=2, unacknowledged=None)
+        assert counts[missing] == QueueCounts(waiting=0, unacknowledged=0)
+    api.items = [{"name": queue, "messages_ready": 2, "messages_unacknowledged": 1}]
+    counts = reading(await reader.read([queue, missing])).queues
+    assert counts[queue] == QueueCounts(waiting=2, unacknowledged=1)
+
+
+async def test_a_queue_that_comes_into_being_is_seen_by_the_next_read(
+    rabbitmq_server, channel, reader_of
+):
+    """Also where it was missing, or went away, before."""
+    queue = f"queue-{uuid.uuid4().hex[:8]}"
+    reader = reader_of(rabbitmq_server.url, rabbitmq_server.management_url)
+    for _ in range(2):
+        counts = reading(await reader.read([queue])).queues[queue]
+        assert counts == QueueCounts(waiting=0, unacknowledged=0)
+        channel.queue_declare(queue, auto_delete=False)
+        send(channel, queue, 2)
+        assert reading(await reader.read([queue])).queues[queue].waiting == 2
+        channel.queue_delete(queue)
+
+
 async def test_a_management_api_that_hangs_slows_one_read_not_every_one(
     rabbitmq_server, channel, queue, reader_of, late_api
 ):
