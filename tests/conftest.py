@@ -1,7 +1,10 @@
 """What every test is run with."""
 
+import os
+
 from hypothesis import settings
 
-# A busy machine makes any example slow: how long one takes says nothing about the code.
-settings.register_profile("umbel", deadline=None)
+# A busy machine makes any example slow: how long one takes says nothing about the code. Half of the
+# examples keep `make check` short; in the long run it tries as many, and CI tries all at once.
+settings.register_profile("umbel", deadline=None, max_examples=100 if os.environ.get("CI") else 50)
 settings.load_profile("umbel")
