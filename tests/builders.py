@@ -257,5 +257,9 @@ class VirtualClock:
         hours, minutes = divmod(minutes, 60)
         return f"2026-01-31T{hours:02}:{minutes:02}:{seconds:02}Z"
 
+    def now_rfc3339_micro(self) -> str:
+        micros = round(self.seconds % 1 * 1_000_000)
+        return f"{self.now_rfc3339()[:-1]}.{micros:06}Z"
+
     def advance(self, seconds: float) -> None:
         self.seconds += seconds

@@ -27,6 +27,14 @@ class Settings:
     """UMBEL_LOG_LEVEL: DEBUG, INFO, WARNING or ERROR."""
     log_format: str = "text"
     """UMBEL_LOG_FORMAT: text or json."""
+    lease_namespace: str = ""
+    """UMBEL_LEASE_NAMESPACE: where the Lease is by which one of several operators leads. Empty:
+    this one leads alone, and nobody else may run."""
+    lease_name: str = "umbel"
+    """UMBEL_LEASE_NAME: of that Lease."""
+    pod_name: str = ""
+    """UMBEL_POD_NAME: by which this operator holds the Lease. Empty: the host's name and a random
+    number."""
     broker_timeout_seconds: float = 1.5
     """Below the tick, so that a broker that hangs is known as such within two ticks."""
     api_timeout_seconds: float = 10.0
@@ -66,6 +74,9 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         http_port=_port(environ, "UMBEL_HTTP_PORT", default.http_port),
         log_level=_choice(environ, "UMBEL_LOG_LEVEL", default.log_level, LOG_LEVELS),
         log_format=_choice(environ, "UMBEL_LOG_FORMAT", default.log_format, LOG_FORMATS),
+        lease_namespace=environ.get("UMBEL_LEASE_NAMESPACE") or default.lease_namespace,
+        lease_name=environ.get("UMBEL_LEASE_NAME") or default.lease_name,
+        pod_name=environ.get("UMBEL_POD_NAME") or default.pod_name,
     )
 
 

@@ -27,6 +27,7 @@ PATHS = {
     "Service": "/api/v1{ns}/services",
     "Deployment": "/apis/apps/v1{ns}/deployments",
     "ReplicaSet": "/apis/apps/v1{ns}/replicasets",
+    "Lease": "/apis/coordination.k8s.io/v1{ns}/leases",
     "PodDisruptionBudget": "/apis/policy/v1{ns}/poddisruptionbudgets",
     "TaskQueue": "/apis/umbel.dev/v1alpha1{ns}/taskqueues",
 }

@@ -153,10 +153,24 @@ class Cluster:
     def pods(self, namespace: str, selector: str = MANAGED) -> list[Json]:
         return self.api.listed("Pod", namespace, selector)
 
-    def operator_pod(self) -> Json:
-        """The running operator's pod."""
+    def operator_pods(self) -> list[Json]:
+        """Every operator's pod that is not ending."""
         pods = self.pods(OPERATOR_NAMESPACE, "app.kubernetes.io/instance=umbel")
-        return next(pod for pod in pods if "deletionTimestamp" not in pod["metadata"])
+        return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+
+    def leader(self) -> str:
+        """The name of the pod that holds the lease; empty while none does."""
+        lease = self.api.get("Lease", OPERATOR_NAMESPACE, "umbel") or {"spec": {}}
+        return str(lease["spec"].get("holderIdentity") or "")
+
+    def operator_pod(self) -> Json:
+        """The pod of the operator that leads."""
+
+        def leading() -> list[Json]:
+            leader = self.leader()
+            return [pod for pod in self.operator_pods() if pod["metadata"]["name"] == leader]
+
+        return eventually("an operator leads", leading, bool)[0]
 
     def operator_logs(self, **query: str) -> str:
         """Of the operator, the container before the last restart included."""
@@ -177,9 +191,12 @@ class Cluster:
                 yield self.api.logs(namespace, name, of)
 
     def operator(self, path: str) -> str:
-        """GET from the operator's endpoint, through the API server."""
-        service = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/services/umbel-metrics:metrics/proxy"
-        return self.api.text(service + path)
+        """GET from the endpoint of the operator that leads, through the API server."""
+        return self.operator_at(self.operator_pod()["metadata"]["name"], path)
+
+    def operator_at(self, pod: str, path: str) -> str:
+        """GET from one operator's endpoint."""
+        return self.api.text(f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/pods/{pod}:8080/proxy{path}")
 
     def metrics(self, **labels: str) -> dict[str, float]:
         """The operator's series that carry these labels; what is left of their names -> value."""
@@ -201,7 +218,7 @@ class Cluster:
         parts = [self._describe(namespace) for namespace in living]
         try:
             parts.append("operator:\n" + self.operator_logs(tailLines="40"))
-        except (Refused, StopIteration) as error:
+        except (Refused, AssertionError) as error:
             parts.append(f"operator: {error!r}")
         return "\n".join(parts)
 

@@ -3,6 +3,7 @@
 A pod's uid is in the name of its control group. This needs a cluster that runs on this host.
 """
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -50,3 +51,9 @@ def main_process(pod: Json, word: str) -> int:
 def kill(pod: Json, word: str) -> None:
     """SIGKILL to process 1 of a container: all others in it die with it."""
     os.kill(main_process(pod, word), signal.SIGKILL)
+
+
+def send(number: int, pid: int) -> None:
+    """A signal to a process that may be gone."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)

@@ -19,6 +19,7 @@ from umbel.cluster.errors import ClusterError
 from umbel.cluster.fake import FakeCluster
 from umbel.cluster.objects import DELETION_COST
 from umbel.control import circle
+from umbel.control.lister import KINDS
 from umbel.resources.names import POOL_LABEL, TASKQUEUE_LABEL
 from umbel.settings import Settings
 from umbel.telemetry.metrics import Metrics
@@ -95,7 +96,7 @@ class World:
         if self.cluster.failure is None:
             news, self.unseen = self.unseen, []
             for kind, raw, deleted in news:
-                if kind in circle.KINDS:
+                if kind in KINDS:
                     self.circle.cache.see(kind, raw, deleted=deleted)
         await self.circle._turn_safely()
         await self.circle._cordons.settle()
@@ -104,7 +105,7 @@ class World:
         """The watches told their news just before the API went away."""
         news, self.unseen = self.unseen, []
         for kind, raw, deleted in news:
-            if kind in circle.KINDS:
+            if kind in KINDS:
                 self.circle.cache.see(kind, raw, deleted=deleted)
         self.api_goes_away()
         await self.circle._turn_safely()

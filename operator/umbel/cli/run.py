@@ -5,15 +5,22 @@ import contextlib
 import json
 import logging
 import random
+import secrets
 import signal
+import socket
 
 import kopf
 
 from umbel import __version__
 from umbel.brokers.factory import KombuBrokers
 from umbel.cluster.kubernetes import Kubernetes
+from umbel.control.cache import Cache
 from umbel.control.circle import Circle, World
 from umbel.control.clock import SystemClock
+from umbel.control.election import Alone, Campaign, Election
+from umbel.control.fenced import FencedBrokers
+from umbel.control.lister import Lister
+from umbel.control.tenure import Candidate, Tenure
 from umbel.handlers import watch
 from umbel.settings import Settings
 from umbel.telemetry.metrics import Metrics
@@ -54,32 +61,60 @@ async def run(settings: Settings) -> None:
         OSError: the HTTP port is taken.
     """
     cluster = await Kubernetes.connect(timeout_seconds=settings.api_timeout_seconds)
-    clock, metrics = SystemClock(), Metrics()
-    world = World(
-        cluster=cluster,
-        brokers=KombuBrokers(clock.monotonic, settings.broker_timeout_seconds),
-        clock=clock,
-        chance=random.Random(),  # noqa: S311 - jitter, no secret
-    )
-    circle = Circle(world, settings, metrics)
+    metrics = Metrics()
+    tenure, lister = _assemble(cluster, settings, metrics)
     server = HttpServer(
         metrics.registry,
         port=settings.http_port,
-        alive=circle.standing_still,
-        ready=circle.not_ready,
+        alive=tenure.standing_still,
+        ready=tenure.not_ready,
+        role=tenure.role,
     )
     await server.start()
     log.info("umbel %s: a turn every %g s", __version__, settings.tick_seconds)
     try:
-        await _until_stopped(circle)
+        await _until_stopped(tenure, lister.cache)
     finally:
         await server.stop()
         await cluster.close()
     log.info("stopped; workers run on")
 
 
-async def _until_stopped(circle: Circle) -> None:
-    """The watches and the circle side by side; when one of them ends, so does the other."""
+def _assemble(cluster: Kubernetes, settings: Settings, metrics: Metrics) -> tuple[Tenure, Lister]:
+    """Everything that writes, behind the fence of one lease."""
+    clock = SystemClock()
+    candidate = _candidate(cluster, clock, settings)
+    cluster.fence = candidate.write_seconds
+    brokers = KombuBrokers(clock.monotonic, settings.broker_timeout_seconds)
+    world = World(
+        cluster=cluster,
+        brokers=FencedBrokers(brokers, candidate),
+        clock=clock,
+        chance=random.Random(),  # noqa: S311 - jitter, no secret
+        leadership=candidate,
+    )
+    lister = Lister(cluster, Cache(), metrics, resync_seconds=settings.resync_seconds)
+
+    def make_circle() -> Circle:
+        return Circle(world, settings, metrics, lister)
+
+    return Tenure(candidate, make_circle, lister, clock, metrics), lister
+
+
+def _candidate(cluster: Kubernetes, clock: SystemClock, settings: Settings) -> Candidate:
+    if not settings.lease_namespace:
+        log.warning("UMBEL_LEASE_NAMESPACE is not set: no other operator may run beside this one")
+        return Alone()
+    campaign = Campaign(
+        namespace=settings.lease_namespace,
+        name=settings.lease_name,
+        identity=settings.pod_name or f"{socket.gethostname()}-{secrets.token_hex(4)}",
+    )
+    return Election(cluster, clock, campaign)
+
+
+async def _until_stopped(tenure: Tenure, cache: Cache) -> None:
+    """The watches and the tenure side by side; when one of them ends, so does the other."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -89,14 +124,16 @@ async def _until_stopped(circle: Circle) -> None:
             clusterwide=True,
             standalone=True,
             settings=watch.settings(),
-            registry=watch.registry(circle.cache),
+            registry=watch.registry(cache),
             stop_flag=stop,
         )
     )
-    turning = asyncio.create_task(circle.run())
-    await asyncio.wait({watches, turning}, return_when=asyncio.FIRST_COMPLETED)
+    serving = asyncio.create_task(tenure.run())
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({watches, serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
-    turning.cancel()
+    # the lease first: kopf takes a while to end its watches, and nobody need wait for that
+    serving.cancel()
     with contextlib.suppress(asyncio.CancelledError):
-        await turning
+        await serving
     await watches

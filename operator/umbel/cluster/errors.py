@@ -16,3 +16,7 @@ class NotFound(ClusterError):  # noqa: N818 - the API's own word
 
 class Conflict(ClusterError):  # noqa: N818 - the API's own word
     """The object has changed since it was read, or exists already (409)."""
+
+
+class NotLeading(ClusterError):  # noqa: N818 - a state of this process
+    """Nothing was sent: another operator may lead by now."""

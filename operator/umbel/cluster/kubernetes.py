@@ -1,7 +1,8 @@
 """The Kubernetes API, as much of it as umbel needs: raw objects in, raw objects out.
 
 The client's generated models are passed by: they check nothing that the API server does not, and
-cost most of the time. Every call has a time limit, and every failure is a `ClusterError`.
+cost most of the time. Every call has a time limit, and every failure is a `ClusterError`. Every
+write but that of the lease itself is fenced (`umbel.cluster.fence`).
 """
 
 import json
@@ -13,6 +14,8 @@ from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 
 from umbel.cluster.errors import ClusterError, Conflict, NotFound
+from umbel.cluster.fence import Fence, check, guarding, tracing, unfenced
+from umbel.cluster.lease import Lease, body_of, lease_of
 from umbel.cluster.objects import DELETION_COST, FIRST_TO_GO
 from umbel.resources.names import API_VERSION, FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL
 
@@ -26,10 +29,14 @@ PATHS = {
     "Pod": "/api/v1{ns}/pods",
     "Secret": "/api/v1{ns}/secrets",
     "Event": "/api/v1{ns}/events",
+    "Lease": "/apis/coordination.k8s.io/v1{ns}/leases",
 }
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
+
+LEASE_TIMEOUT = aiohttp.ClientTimeout(total=3)
+"""Of a request for the lease: short, so that a lost answer leaves time to try again."""
 
 
 def _path(kind: str, namespace: str | None = None, name: str | None = None) -> str:
@@ -40,13 +47,17 @@ def _path(kind: str, namespace: str | None = None, name: str | None = None) -> s
 class Kubernetes:
     """One connection pool to the API server."""
 
-    def __init__(self, api: client.ApiClient, *, timeout_seconds: float) -> None:
+    def __init__(
+        self, api: client.ApiClient, *, timeout_seconds: float, fence: Fence = unfenced
+    ) -> None:
         self._api = api
+        self._timeout_seconds = timeout_seconds
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+        self.fence = fence
 
     @classmethod
     async def connect(cls, *, timeout_seconds: float) -> "Kubernetes":
-        """Use the pod's own account, or the kubeconfig where there is none.
+        """Use the pod's own account, or the kubeconfig where there is none. Writes are not fenced.
 
         Raises:
             ClusterError: neither is there.
@@ -59,7 +70,9 @@ class Kubernetes:
         except (config.ConfigException, OSError) as error:
             message = f"no way to the Kubernetes API: {error}; run in a pod or set KUBECONFIG"
             raise ClusterError(message) from error
-        return cls(client.ApiClient(), timeout_seconds=timeout_seconds)
+        configuration = client.Configuration.get_default_copy()
+        configuration.trace_configs = [tracing()]
+        return cls(client.ApiClient(configuration), timeout_seconds=timeout_seconds)
 
     async def close(self) -> None:
         """Release every connection."""
@@ -137,19 +150,51 @@ class Kubernetes:
         """Delete this very object and, in the background, what it owns; none is no error."""
         body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
         try:
-            await self._request("DELETE", _path(kind, namespace, name), body=body)
+            await self._write("DELETE", _path(kind, namespace, name), body)
         except NotFound:
             return
 
     async def post_event(self, body: Mapping[str, Any]) -> None:
         """Record a core/v1 Event."""
-        await self._request("POST", _path("Event", body["metadata"]["namespace"]), body=body)
+        await self._write("POST", _path("Event", body["metadata"]["namespace"]), body)
+
+    async def read_lease(self, namespace: str, name: str) -> Lease | None:
+        """Read a Lease; None if there is none."""
+        try:
+            path = _path("Lease", namespace, name)
+            return lease_of(await self._request("GET", path, within=LEASE_TIMEOUT))
+        except NotFound:
+            return None
+
+    async def write_lease(self, lease: Lease) -> Lease:
+        """Create a Lease, or replace the very version it names.
+
+        Raises:
+            Conflict: somebody else has done so.
+        """
+        method, name = ("PUT", lease.name) if lease.version else ("POST", None)
+        path = _path("Lease", lease.namespace, name)
+        body = body_of(lease)
+        return lease_of(await self._request(method, path, body=body, within=LEASE_TIMEOUT))
 
     async def _patch(
         self, path: str, body: Mapping[str, Any], content_type: str, **query: str
     ) -> dict[str, Any]:
         query |= {"fieldManager": FIELD_MANAGER}
-        return await self._request("PATCH", path, query=query, body=body, content_type=content_type)
+        return await self._write("PATCH", path, body, query=query, content_type=content_type)
+
+    async def _write(
+        self, method: str, path: str, body: Mapping[str, Any], **options: Any
+    ) -> dict[str, Any]:
+        """Send a request that changes something, unless another operator may lead.
+
+        Raises:
+            NotLeading: it was not sent.
+        """
+        seconds = min(check(self.fence), self._timeout_seconds)
+        timeout = aiohttp.ClientTimeout(total=seconds)
+        with guarding(self.fence):
+            return await self._request(method, path, body=body, within=timeout, **options)
 
     async def _request(
         self,
@@ -159,6 +204,7 @@ class Kubernetes:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         content_type: str = "application/json",
+        within: aiohttp.ClientTimeout | None = None,
     ) -> dict[str, Any]:
         headers = {"Accept": "application/json"}
         if body is not None:
@@ -172,7 +218,7 @@ class Kubernetes:
                 body=body,
                 auth_settings=["BearerToken"],
             )
-            response = await self._api.call_api(*request, _request_timeout=self._timeout)
+            response = await self._api.call_api(*request, _request_timeout=within or self._timeout)
             text = await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError, ApiException) as error:
             what = type(error).__name__

@@ -13,15 +13,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from umbel.autoscaling.snapshot import BrokerFailure
-from umbel.cluster.errors import ClusterError
 from umbel.cluster.objects import Raw
 from umbel.control import pressure
 from umbel.control.cache import Cache
 from umbel.control.cordons import Cordons
 from umbel.control.credentials import Credentials
 from umbel.control.due import due_in
+from umbel.control.election import Alone
+from umbel.control.lister import Lister
 from umbel.control.planner import Plan, Planner, Plans
-from umbel.control.ports import Brokers, Clock, Cluster
+from umbel.control.ports import Brokers, Clock, Cluster, Leadership
 from umbel.control.reading import Heard, Readings, Source
 from umbel.control.rescuer import NOTHING_RESCUED, Rescue, Rescuer
 from umbel.control.shepherd import Shepherd
@@ -37,7 +38,6 @@ from umbel.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-KINDS = ("TaskQueue", "Deployment", "PodDisruptionBudget", "Pod")
 LEAST_GAP_SECONDS = 0.25
 """Between two turns, however much changes."""
 AT_ONCE = 16
@@ -56,6 +56,7 @@ class World:
     brokers: Brokers
     clock: Clock
     chance: random.Random
+    leadership: Leadership = field(default_factory=Alone)
 
 
 @dataclass(slots=True)
@@ -71,8 +72,13 @@ class _Known:
 class Circle:
     """Runs until it is cancelled."""
 
-    def __init__(self, world: World, settings: Settings, metrics: Metrics) -> None:
-        self.cache = Cache()
+    def __init__(
+        self, world: World, settings: Settings, metrics: Metrics, lister: Lister | None = None
+    ) -> None:
+        self._lister = lister or Lister(
+            world.cluster, Cache(), metrics, resync_seconds=settings.resync_seconds
+        )
+        self.cache = self._lister.cache
         self._world = world
         self._settings = settings
         self._metrics = metrics
@@ -85,7 +91,6 @@ class Circle:
         self._shepherd = Shepherd(world.cluster, world.clock, self.cache, settings, metrics)
         self._known: dict[Key, _Known] = {}
         self._pressures: dict[Source, pressure.Pressure] = {}
-        self._listed_at: float | None = None
         self._due_in: float | None = None
         """Seconds from the last turn until a pool is worth another look."""
         self._turned_at = world.clock.monotonic()
@@ -99,14 +104,17 @@ class Circle:
 
     def not_ready(self) -> str | None:
         """What is missing before sizes are decided; None once everything has been listed."""
-        return None if self._listed_at is not None else "the cluster has not been listed yet"
+        return None if self._lister.complete else "the cluster has not been listed yet"
 
     async def run(self) -> None:
-        """Turn for ever."""
+        """Turn for ever; rest while it is not certain that this process leads."""
         try:
             while True:
                 began = self._world.clock.monotonic()
-                await self._turn_safely()
+                if self._world.leadership.leads():
+                    await self._turn_safely()
+                else:
+                    self._turned_at, self._due_in = began, None
                 await self._rest(self._world.clock.monotonic() - began)
         finally:
             await self._cordons.close()
@@ -142,8 +150,7 @@ class Circle:
         """One turn."""
         now = self._world.clock.monotonic()
         self.cache.changed.clear()
-        await self._list_if_due(now)
-        if self._listed_at is None:
+        if not await self._lister.list_if_due(now):
             return  # before anything is known of the cluster, nothing may be created or sized
         # 1. what is asked for
         known = self._parse()
@@ -166,20 +173,6 @@ class Circle:
         self._cordons.give(wishes(turns, plans))
         # 6. apply and report each TaskQueue
         self._metrics.publish(await self._tend(turns, plans))
-
-    async def _list_if_due(self, now: float) -> None:
-        if self._listed_at is not None and now - self._listed_at < self._settings.resync_seconds:
-            return
-        lists = (self._world.cluster.list_owned(kind) for kind in KINDS)
-        try:
-            listings = await asyncio.gather(*lists)
-        except ClusterError as error:
-            log.warning("the cluster cannot be listed: %s", error)
-            self._metrics.errors.labels("list").inc()
-            return
-        for kind, (items, version) in zip(KINDS, listings, strict=True):
-            self.cache.replace(kind, items, version)
-        self._listed_at = now
 
     def _parse(self) -> dict[Key, _Known]:
         """Every TaskQueue, parsed once for each version of its spec."""

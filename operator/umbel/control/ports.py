@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from umbel.autoscaling.snapshot import BrokerFailure, BrokerResult, WorkerView
 from umbel.brokers.redis_contract import Incarnation
 from umbel.brokers.worker_commands import WorkerReply
+from umbel.cluster.lease import Lease
 from umbel.resources.rabbitmq_facts import Change, RabbitMQFacts, Refusal
 from umbel.spec.model import RedisLayout
 
@@ -19,6 +20,37 @@ class Clock(Protocol):
 
     def now_rfc3339(self) -> str:
         """Wall-clock time as Kubernetes writes it, `2026-01-31T12:00:00Z`."""
+        ...
+
+    def now_rfc3339_micro(self) -> str:
+        """Wall-clock time as a Lease holds it, `2026-01-31T12:00:00.000000Z`."""
+        ...
+
+
+class Leadership(Protocol):
+    """Whether this process is the one that decides and writes.
+
+    Asked before each turn, and by the adapters before each write.
+    """
+
+    def leads(self) -> bool:
+        """Whether a write may begin now."""
+        ...
+
+    def write_seconds(self) -> float:
+        """How long a write that begins now may take; 0: none may begin."""
+        ...
+
+
+class Leases(Protocol):
+    """Leases of the Kubernetes API. Every failure is a `umbel.cluster.errors.ClusterError`."""
+
+    async def read_lease(self, namespace: str, name: str) -> Lease | None:
+        """A Lease at this moment; None if there is none."""
+        ...
+
+    async def write_lease(self, lease: Lease) -> Lease:
+        """Create a Lease, or replace the very version it names; else `Conflict`."""
         ...
 
 

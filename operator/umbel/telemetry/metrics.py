@@ -6,7 +6,7 @@ gone leaves no series behind, and a count that is unknown has none (rule U).
 
 from collections.abc import Iterator, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -61,6 +61,11 @@ class Metrics(Collector):
             "umbel_circle_duration_seconds",
             "How long a turn of the circle took: read, decide, apply, report.",
             buckets=TICK_BUCKETS,
+            registry=self.registry,
+        )
+        self.leader = Gauge(
+            "umbel_leader",
+            "1 in the operator that decides and writes, 0 in one that stands by.",
             registry=self.registry,
         )
         self.registry.register(self)

@@ -14,14 +14,20 @@ class HttpServer:
     """Serves until it is stopped."""
 
     def __init__(
-        self, registry: CollectorRegistry, *, port: int, alive: Check, ready: Check
+        self,
+        registry: CollectorRegistry,
+        *,
+        port: int,
+        alive: Check,
+        ready: Check,
+        role: Callable[[], str],
     ) -> None:
         self._registry = registry
         self._port = port
         app = web.Application()
         app.router.add_get("/metrics", self._metrics)
-        app.router.add_get("/healthz", _probe(alive))
-        app.router.add_get("/readyz", _probe(ready))
+        app.router.add_get("/healthz", _probe(alive, lambda: "ok"))
+        app.router.add_get("/readyz", _probe(ready, role))
         self._runner = web.AppRunner(app, access_log=None)
 
     async def start(self) -> None:
@@ -42,9 +48,13 @@ class HttpServer:
         return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
 
 
-def _probe(check: Check) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _probe(
+    check: Check, well: Callable[[], str]
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Answers what is wrong with 503, else with what `well` says."""
+
     async def answer(_: web.Request) -> web.Response:
         wrong = check()
-        return web.Response(text=f"{wrong or 'ok'}\n", status=503 if wrong else 200)
+        return web.Response(text=f"{wrong or well()}\n", status=503 if wrong else 200)
 
     return answer

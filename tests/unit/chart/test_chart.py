@@ -32,7 +32,7 @@ def operator(objects: Objects) -> dict[str, Any]:
 
 
 def environment(objects: Objects) -> dict[str, str]:
-    return {variable["name"]: variable.get("value") for variable in operator(objects)["env"]}
+    return {v["name"]: v["value"] for v in operator(objects)["env"] if "value" in v}
 
 
 def test_the_copy_of_the_crd_is_fresh() -> None:
@@ -62,6 +62,9 @@ def test_installs_nothing_else_than_it_says(rendered: Objects) -> None:
         "ClusterRoleBinding",
         "CustomResourceDefinition",
         "Deployment",
+        "PodDisruptionBudget",
+        "Role",
+        "RoleBinding",
         "Service",
         "ServiceAccount",
     ]
@@ -76,14 +79,14 @@ def test_grants_exactly_what_the_operator_does(rendered: Objects) -> None:
     }
 
     assert granted == {
-        ("umbel.dev", "taskqueues"): {"get", "list", "watch"},
-        ("umbel.dev", "taskqueues/status"): {"get", "patch", "update"},
+        ("umbel.dev", "taskqueues"): {"list", "watch"},
+        ("umbel.dev", "taskqueues/status"): {"patch"},
         ("apps", "deployments"): {"get", "list", "watch", "create", "patch", "delete"},
-        ("apps", "deployments/scale"): {"get", "patch", "update"},
+        ("apps", "deployments/scale"): {"patch"},
         ("policy", "poddisruptionbudgets"): {"get", "list", "watch", "create", "patch", "delete"},
         ("", "pods"): {"list", "watch", "patch"},
         ("", "secrets"): {"get"},
-        ("", "events"): {"create", "patch"},
+        ("", "events"): {"create"},
     }
 
 
@@ -118,12 +121,45 @@ def test_runs_restricted(rendered: Objects) -> None:
     assert pod(rendered)["volumes"] == [{"name": "tmp", "emptyDir": {}}]
 
 
-def test_runs_one_operator_and_never_two(rendered: Objects) -> None:
+def test_one_operator_leads_and_one_stands_by(rendered: Objects) -> None:
     deployment = the("Deployment", rendered)["spec"]
 
-    assert deployment["replicas"] == 1
-    assert deployment["strategy"] == {"type": "Recreate"}
+    assert deployment["replicas"] == 2
+    assert deployment["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
     assert operator(rendered)["args"] == ["run"]
+    assert "podAntiAffinity" in pod(rendered)["affinity"]
+    names = [v for v in operator(rendered)["env"] if v["name"] == "UMBEL_POD_NAME"]
+    assert [v["valueFrom"] for v in names] == [{"fieldRef": {"fieldPath": "metadata.name"}}]
+
+
+def test_the_leader_may_write_its_own_lease_and_no_other(rendered: Objects) -> None:
+    role, settings = the("Role", rendered), environment(rendered)
+
+    assert role["metadata"]["namespace"] == settings["UMBEL_LEASE_NAMESPACE"]
+    assert [(rule.get("resourceNames"), rule["verbs"]) for rule in role["rules"]] == [
+        ([settings["UMBEL_LEASE_NAME"]], ["get", "update"]),
+        (None, ["create"]),
+    ]
+    assert {tuple(rule["resources"]) for rule in role["rules"]} == {("leases",)}
+    binding = the("RoleBinding", rendered)
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert binding["subjects"] == the("ClusterRoleBinding", rendered)["subjects"]
+
+
+def test_a_node_can_be_drained_of_operators_one_by_one(rendered: Objects) -> None:
+    budget = the("PodDisruptionBudget", rendered)["spec"]
+
+    assert budget["maxUnavailable"] == 1
+    assert budget["selector"] == the("Deployment", rendered)["spec"]["selector"]
+
+
+@pytest.mark.parametrize("value", ["replicaCount=1", "podDisruptionBudget.create=false"])
+def test_there_may_be_no_disruption_budget(render: Render, value: str) -> None:
+    assert "PodDisruptionBudget" not in [item["kind"] for item in render(value)]
+
+
+def test_an_affinity_of_the_user_takes_the_place_of_ours(render: Render) -> None:
+    assert list(pod(render("affinity.nodeAffinity.x=y"))["affinity"]) == ["nodeAffinity"]
 
 
 def test_asks_the_operator_how_it_is(rendered: Objects) -> None:
@@ -155,6 +191,8 @@ def test_hands_its_settings_to_the_operator(render: Render) -> None:
     )
 
     assert environment(objects) == {
+        "UMBEL_LEASE_NAMESPACE": "umbel-system",
+        "UMBEL_LEASE_NAME": "umbel",
         "UMBEL_RUNTIME_IMAGE": "localhost/umbel-worker:dev",
         "UMBEL_RUNTIME_IMAGE_PULL_POLICY": "Never",
         "UMBEL_TICK_SECONDS": "0.5",

@@ -120,6 +120,7 @@ async def probes(unused_tcp_port: int) -> AsyncIterator[tuple[Probes, str]]:
         port=unused_tcp_port,
         alive=lambda: state.alive,
         ready=lambda: state.ready,
+        role=lambda: "leads",
     )
     await server.start()
     yield state, f"http://127.0.0.1:{unused_tcp_port}"
@@ -137,7 +138,7 @@ async def test_probes_and_metrics_over_http(probes: tuple[Probes, str]):
     assert await get("/readyz") == (503, "the cluster has not been listed yet\n")
     state.alive, state.ready = "the circle has not turned for 31 s", None
     assert await get("/healthz") == (503, "the circle has not turned for 31 s\n")
-    assert await get("/readyz") == (200, "ok\n")
+    assert await get("/readyz") == (200, "leads\n")
     status, text = await get("/metrics")
     assert status == 200
     assert "umbel_queue_waiting{" in text
