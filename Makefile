@@ -17,8 +17,7 @@ demo: venv cluster-up images ## Show the main job, from nothing to a summary (fr
 	@$(in_cluster) $(python) -m hack.demo
 
 .PHONY: test
-test: check ## Everything: check, then contract and integration tests with real brokers beside end-to-end tests
-	@hack/side-by-side services e2e
+test: check services e2e ## Everything: check, contract and integration tests with real brokers, end to end
 
 .PHONY: check
 check: no-shadow venv ## Lint, types, import contracts, unit, property and simulation tests (under a minute)

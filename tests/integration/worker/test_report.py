@@ -144,7 +144,14 @@ def test_what_became_of_tasks_is_counted(scene: Scene, listen: Listen) -> None:
     scene.send("stubborn", "stubborn", soft_time_limit=1, time_limit=1)
     scene.send("dies", "dies")
     until("it died twice", lambda: scene.events.counts("start")["dies"], lambda n: n >= 2, 30)
-    report = said(listener, worker, lambda r: r.tasks.get("dies", TaskTotals()).interrupted >= 1)
+    report = said(
+        listener,
+        worker,
+        lambda r: (
+            r.tasks.get("dies", TaskTotals()).interrupted >= 1
+            and r.tasks.get("retries", TaskTotals()).succeeded >= 1
+        ),
+    )
     tasks = report.tasks
     assert tasks["fails"].failed == tasks["rejects"].rejected == tasks["ignores"].succeeded == 1
     assert (tasks["retries"].retried, tasks["retries"].succeeded) == (1, 1)
