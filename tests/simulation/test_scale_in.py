@@ -5,6 +5,8 @@ from typing import Any
 from tests.builders import a_body, a_pool_body, a_short_pool_body
 from tests.simulation.world import TICK, World
 
+from umbel.cluster.errors import ClusterError
+
 EACH = {"target": {"type": "Backlog", "tasksPerReplica": 1}}
 
 
@@ -112,6 +114,38 @@ async def test_marks_of_an_operator_that_died_before_it_wrote_the_size_are_taken
 
     assert world.marked() == []
     assert world.sizes_written("shop-long") == [5]
+
+
+async def test_an_api_that_takes_no_marks_is_not_asked_more_often_than_once_a_tick():
+    """Each refused mark called the next turn at once: four a second, for as long as it lasted."""
+    world = a_world(runtime_seconds=10)
+    world.broker.put("reports", 3)
+    await until_idle_ones_are_cordoned(world)
+    world.cluster.mark_failure = ClusterError("403 pods is forbidden")
+    await world.advance(2 * TICK)
+
+    world.circle.cache.changed.clear()
+    await world.turn()
+
+    assert not world.circle.cache.changed.is_set()
+    assert world.sizes_written("shop-long") == [3], "nobody goes who is not marked"
+    assert world.errors("mark") > 0
+
+
+async def test_a_size_that_the_api_refuses_is_tried_once_a_turn():
+    world = a_world()
+    await world.advance(10)
+    world.broker.put("reports", 3)
+    world.cluster.scale_failure = ClusterError("500 try again")
+
+    await world.turn()
+    assert world.errors("scale") == 1
+    assert "ScaledUp" not in world.reasons()
+    world.cluster.scale_failure = None
+    await world.turn()
+
+    assert world.sizes_written("shop-long") == [3]
+    assert world.reasons().count("ScaledUp") == 1
 
 
 async def test_where_no_command_arrives_the_pool_shrinks_as_a_whole_once_nothing_runs():

@@ -42,6 +42,10 @@ class FakeCluster:
         """What every request gives while it is set."""
         self.pod_failure: ClusterError | None = None
         """What every look at one pod gives while it is set."""
+        self.mark_failure: ClusterError | None = None
+        """What every mark of a pod gives while it is set."""
+        self.scale_failure: ClusterError | None = None
+        """What every write of a size gives while it is set."""
         self.requests: list[tuple[str, ...]] = []
         """(verb, kind, namespace, name) of every request that was answered, in order."""
         self.scales: list[tuple[str, str, int]] = []
@@ -100,6 +104,8 @@ class FakeCluster:
     async def scale(self, namespace: str, name: str, replicas: int) -> int:
         """As `Cluster.scale`."""
         self._answer("scale", "Deployment", namespace, name)
+        if self.scale_failure is not None:
+            raise self.scale_failure
         self._known(("Deployment", namespace, name))
         self.scales.append((namespace, name, replicas))
         made = self.edit("Deployment", namespace, name, {"spec": {"replicas": replicas}})
@@ -108,6 +114,8 @@ class FakeCluster:
     async def mark_pod(self, namespace: str, name: str, *, first_to_go: bool) -> None:
         """As `Cluster.mark_pod`."""
         self._answer("mark", "Pod", namespace, name)
+        if self.mark_failure is not None:
+            raise self.mark_failure
         cost = {DELETION_COST: FIRST_TO_GO if first_to_go else None}
         self.edit("Pod", namespace, name, {"metadata": {"annotations": cost}})
 

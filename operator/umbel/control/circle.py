@@ -247,7 +247,7 @@ class Circle:
                 raw=raw,
                 parsed=known[key].parsed,
                 heard=_heard(sources[key], heard) if key in sources else None,
-                source=_known(sources.get(key)),
+                source=_named(sources.get(key)),
                 contradictions=self._stewardship.contradictions(key),
                 pods=pods,
                 children=children.get(raw["metadata"]["uid"], ()),
@@ -318,7 +318,7 @@ def _wanted(
     return wanted
 
 
-def _known(source: Source | BrokerFailure | None) -> Source | None:
+def _named(source: Source | BrokerFailure | None) -> Source | None:
     return source if isinstance(source, Source) else None
 
 

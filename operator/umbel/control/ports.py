@@ -108,8 +108,8 @@ class Holdings(Protocol):
 class WorkerCommands(Protocol):
     """Commands to workers on one broker, through the mailbox that every Celery worker has.
 
-    For rule (I), down gently: cordon a worker that is to go, and undo it when demand returns. The
-    circle does not use it yet.
+    For rule I, down gently: cordon a worker that is to go, and undo it when demand returns
+    (`umbel.control.cordons`).
 
     Both give the replies by node name. Who did not answer in time is absent, whether there is no
     such worker, it is busy in a pool that blocks it, stopping, or its application has another

@@ -47,8 +47,9 @@ class Sizes:
         self._metrics = metrics
         self._announcer = announcer
         self._gate = asyncio.Semaphore(MARKS_AT_ONCE)
-        self._written: dict[tuple[str, str], int] = {}
-        """The size before, of pools (`namespace/name`, pool) that have a new one not yet told."""
+        self._tried: dict[tuple[str, str], int | None] = {}
+        """Pools (`namespace/name`, pool) whose new size was sent and is to be told: the size before
+        it, or None where the API server did not take it."""
 
     async def grow(self, turn: Turn, plan: Plan) -> None:
         """Write the size of a pool that grows, ahead of all that can wait; told afterwards."""
@@ -58,28 +59,32 @@ class Sizes:
 
     async def bring_about(self, turn: Turn, plan: Plan) -> PoolSnapshot:
         """Do what is left of what was decided of the size, and tell; what is seen afterwards."""
-        scene, decision = plan.scene, plan.decision
-        before = self._written.pop((turn.name, scene.pool.name), None)
-        if before is not None:
-            return await self._told(turn, plan, before)
-        seen, deployment = scene.seen, self._deployment(turn, plan)  # it may be made just now
-        if deployment is None:
-            return seen
-        if deployment.replicas == decision.replicas:
-            await self._mark(turn, _needless(scene, decision.victims), first_to_go=False)
-            return seen
+        key = (turn.name, plan.scene.pool.name)
+        if key not in self._tried:
+            deployment = self._deployment(turn, plan)  # it may be made just now
+            if deployment is None or not await self._may_be_written(turn, plan, deployment):
+                return plan.scene.seen
+            await self._write(turn, plan, deployment)
+        before = self._tried.pop(key)
+        if before is None:
+            return plan.scene.seen
+        await self._announcer.size(turn, plan.scene.pool, before, plan.decision)
+        return replace(plan.scene.seen, replicas=plan.decision.replicas)
+
+    async def _may_be_written(self, turn: Turn, plan: Plan, deployment: ChildView) -> bool:
+        """Whether there is a size to write, and everybody who is to go by it is marked."""
+        scene, victims = plan.scene, plan.decision.victims
+        if deployment.replicas == plan.decision.replicas:
+            await self._mark(turn, _needless(scene, victims), first_to_go=False)
+            return False
         unmarked = [
             pod
             for pod in scene.pods
-            if pod.name in decision.victims and not pod.marked and not pod.terminating
+            if pod.name in victims and not pod.marked and not pod.terminating
         ]
-        if unmarked:
-            await self._mark(turn, unmarked, first_to_go=True)
+        if unmarked and await self._mark(turn, unmarked, first_to_go=True):
             self._cache.changed.set()  # the next turn need not wait for its tick
-            return seen
-        if not await self._write(turn, plan, deployment):
-            return seen
-        return await self._told(turn, plan, self._written.pop((turn.name, scene.pool.name)))
+        return not unmarked
 
     def _deployment(self, turn: Turn, plan: Plan) -> ChildView | None:
         """The one to write to; None where there is none, or it is not umbel's to write to."""
@@ -88,7 +93,9 @@ class Sizes:
         found = self._cache.deployment(queue, plan.scene.pool)
         return None if plan.decision.hands_off or found is None or found.deleting else found
 
-    async def _mark(self, turn: Turn, pods: Collection[PodView], *, first_to_go: bool) -> None:
+    async def _mark(self, turn: Turn, pods: Collection[PodView], *, first_to_go: bool) -> bool:
+        """Whether all of them are marked now."""
+
         async def mark(pod: PodView) -> None:
             async with self._gate:
                 await self._cluster.mark_pod(pod.namespace, pod.name, first_to_go=first_to_go)
@@ -102,10 +109,11 @@ class Sizes:
                 self._metrics.errors.labels("mark").inc()
             elif end is not None:
                 raise end
+        return not any(ends)
 
-    async def _write(self, turn: Turn, plan: Plan, deployment: ChildView) -> bool:
-        """Whether the API server took the size."""
+    async def _write(self, turn: Turn, plan: Plan, deployment: ChildView) -> None:
         before, after, pool = deployment.replicas, plan.decision.replicas, plan.scene.pool
+        self._tried[turn.name, pool.name] = None
         try:
             version = await self._cluster.scale(deployment.namespace, deployment.name, after)
         except ClusterError as error:
@@ -113,15 +121,10 @@ class Sizes:
             self._metrics.errors.labels("scale").inc()
             if isinstance(error, NotFound):
                 self._cache.children.pop(deployment.key, None)  # its deletion went unseen
-            return False
+            return
         self._cache.resized(deployment, after, version)
         turn.memory.scaled_at[pool.name] = self._clock.now_rfc3339()
-        self._written[turn.name, pool.name] = before
-        return True
-
-    async def _told(self, turn: Turn, plan: Plan, before: int) -> PoolSnapshot:
-        await self._announcer.size(turn, plan.scene.pool, before, plan.decision)
-        return replace(plan.scene.seen, replicas=plan.decision.replicas)
+        self._tried[turn.name, pool.name] = before
 
 
 def _needless(scene: Scene, victims: Collection[str]) -> list[PodView]:
