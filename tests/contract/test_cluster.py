@@ -19,7 +19,7 @@ from tests.contract.cluster import (
 
 from umbel.cluster.errors import ClusterError, Conflict, NotFound
 from umbel.cluster.kubernetes import Kubernetes
-from umbel.cluster.objects import child_view, version_of
+from umbel.cluster.objects import child_view, pod_view, version_of
 from umbel.resources.deployment import deployment
 from umbel.resources.disruption_budget import disruption_budget
 from umbel.spec.parse import parse
@@ -216,14 +216,36 @@ async def test_only_labelled_children_are_listed_and_every_taskqueue(harness: Ha
     assert await names("Pod") == []
 
 
+def a_pod_manifest(harness: Harness) -> dict[str, Any]:
+    container = {"name": "worker", "image": "registry.example/none:1"}
+    metadata = {"name": "shop-long-1", "namespace": harness.namespace}
+    spec = {"containers": [container]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+async def test_a_pod_is_marked_as_the_first_to_go_and_the_mark_is_taken_back(harness: Harness):
+    name = "shop-long-1"
+    await harness.put(a_pod_manifest(harness))
+
+    async def is_marked() -> bool:
+        found = await harness.cluster.pod(harness.namespace, name)
+        assert found is not None
+        return pod_view(found).marked
+
+    assert not await is_marked()
+    await harness.cluster.mark_pod(harness.namespace, name, first_to_go=True)
+    assert await is_marked()
+    await harness.cluster.mark_pod(harness.namespace, name, first_to_go=False)
+    assert not await is_marked()
+
+    with pytest.raises(NotFound):
+        await harness.cluster.mark_pod(harness.namespace, "shop-long", first_to_go=True)
+
+
 async def test_a_pod_is_found_by_its_name_whatever_its_labels_and_a_missing_one_is_none(
     harness: Harness,
 ):
-    container = {"name": "worker", "image": "registry.example/none:1"}
-    pod = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [container]}}
-    made = await harness.put(
-        pod | {"metadata": {"name": "shop-long-1", "namespace": harness.namespace}}
-    )
+    made = await harness.put(a_pod_manifest(harness))
 
     found = await harness.cluster.pod(harness.namespace, "shop-long-1")
 
