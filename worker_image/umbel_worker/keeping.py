@@ -17,7 +17,7 @@ from celery.concurrency.solo import TaskPool as SoloPool
 from celery.utils.imports import symbol_by_name
 from celery.utils.log import get_logger
 
-from umbel_worker import poison, settings, timelimits
+from umbel_worker import deaths, poison, settings, timelimits
 
 if TYPE_CHECKING:
     from umbel_worker.contract import WorkerConfig
@@ -102,6 +102,7 @@ class Keeping(Consumer):
         """Called on each connection, once the pool has set up its timers."""
         super().register_with_event_loop(hub)
         if self.pool.uses_semaphore:
+            deaths.watch(self.pool._pool, hub)
             timelimits.watch(self.pool._pool, hub.timer)
 
     def create_task_handler(self, *args: Any) -> Any:

@@ -5,6 +5,7 @@ waits for workers to start.
 """
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from tests.integration.worker.harness import LATE, RedisScene, Scene, Scenes, Worker, until
@@ -42,7 +43,11 @@ class Place:
         return self.scene.events.counts("start")[key]
 
     def is_failed(self, task_id: str) -> None:
-        until(f"failed; {self.log()}", lambda: self.scene.state(task_id), lambda s: s == "FAILURE")
+        until(
+            "failed",
+            lambda: (self.scene.state(task_id), self.pods[-1].exit_code, self.log()),
+            lambda seen: seen[0] == "FAILURE",
+        )
 
     def is_empty(self) -> None:
         """Nothing waits, and nothing is held: what was rejected is gone for good."""
@@ -70,6 +75,9 @@ def test_a_task_that_kills_its_child_is_repeated_twice_and_then_failed(
         place.is_failed("poison")
         until("the other ran", lambda p=place: p.starts("other"), lambda ran: ran == 1)
         assert place.starts("poison") == 3
+        starts = place.scene.events.times("start", "poison")
+        gaps = [later - earlier for earlier, later in pairwise(starts)]
+        assert max(gaps) < 4, "stock Celery often misses a child's death for 5 s"
         assert "umbel: rejected kill_child[poison]" in place.log()
         place.is_empty()
 
