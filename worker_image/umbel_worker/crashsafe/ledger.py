@@ -103,7 +103,7 @@ class Ledger:
     kept: "dict[str, Any]" = field(default_factory=dict)
     """Messages by tag whose tasks run while there is no channel for them."""
     settled: "dict[str, tuple[str, ...]]" = field(default_factory=dict)
-    """Tags whose acknowledgement did not reach Redis, and what to do with them."""
+    """Tags whose acknowledgement has not reached Redis, and what to do with them."""
     off: bool = False
     """Redis refuses what this needs: everything is as stock kombu has it."""
     polls: bool = False
@@ -243,12 +243,16 @@ class Ledger:
 
     def settle(self, tag: str, *how: str) -> None:
         """Acknowledge or hand back; remembered for the next connection if Redis does not answer."""
+        # Known until Redis has heard it: a new connection, made by another thread or greenlet
+        # meanwhile, puts back what nobody knows.
+        self.settled[tag] = how
         self.kept.pop(tag, None)
         try:
             self._settle(tag, how)
         except UNREACHABLE as error:
-            self.settled[tag] = how
             log.warning("umbel: Redis is to hear later that %s is settled: %r", tag, error)
+        else:
+            self.settled.pop(tag, None)
 
     def _settle(self, tag: str, how: "tuple[str, ...]") -> None:
         if self.incarnation is not None:
