@@ -78,7 +78,7 @@ venv:
 services: venv
 	@hack/tools brokers
 	@hack/tools celery
-	.venv/bin/pytest -n 3 --dist loadfile -m 'not e2e and not matrix' tests/contract tests/integration
+	.venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not e2e and not matrix' tests/contract tests/integration
 	.venv/bin/pytest -q -m matrix tests/integration/worker
 
 # Python's own `operator` would be hidden by a package of that name.
