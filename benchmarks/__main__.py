@@ -11,6 +11,7 @@ from benchmarks import (
     crashsafe,
     crashsafe_speed,
     crowd,
+    deaths,
     kills,
     nodekill,
     overrun,
@@ -70,6 +71,9 @@ BENCHMARKS["crowd"] = Benchmark(
 )
 BENCHMARKS["overrun"] = Benchmark(
     headings=overrun.HEADINGS, run=overrun.run, trials={"redis": 1, "rabbitmq": 1}
+)
+BENCHMARKS["deaths"] = Benchmark(
+    headings=deaths.HEADINGS, run=deaths.run, trials={"redis": 20, "rabbitmq": 20}
 )
 BROKERS = ("redis", "rabbitmq")
 

@@ -1,9 +1,9 @@
-"""A child process that dies under its task is missed at once.
+"""The death of a child process under its task is noticed at once.
 
 Celery looks for dead children when the pipe that each of them holds is closed, once, and then every
-5 s. But the kernel closes the files of a process before it can be waited for: who is quick finds
-nobody dead, and the task's failure, or its return to the queue, comes up to 5 s late. Here it is
-looked for again, less and less often.
+5 s. But the kernel closes the files of a process before it can be waited for: who looks too
+soon finds nobody dead, and the task's failure, or its return to the queue, comes up to 5 s late.
+Here Celery looks again, less and less often.
 """
 
 from typing import Any

@@ -56,9 +56,8 @@ if TYPE_CHECKING:
         def apply_eta_task(self, task: Any) -> None:
             """Start a task whose time has come."""
 
-        def create_task_handler(self, *args: Any) -> Callable[[Any], None]:
+        def create_task_handler(self, *args: Any) -> Any:
             """Make what is called with each message."""
-            raise NotImplementedError
 
         def on_connection_error_after_connected(self, exc: Exception) -> None:
             """The connection is lost."""

@@ -77,7 +77,7 @@ def test_a_task_that_kills_its_child_is_repeated_twice_and_then_failed(
         assert place.starts("poison") == 3
         starts = place.scene.events.times("start", "poison")
         gaps = [later - earlier for earlier, later in pairwise(starts)]
-        assert max(gaps) < 4, "stock Celery often misses a child's death for 5 s"
+        assert max(gaps) < 4, "stock Celery often notices a child's death 5 s late"
         assert "umbel: rejected kill_child[poison]" in place.log()
         place.is_empty()
 

@@ -159,8 +159,8 @@ class Ledger:
         self._attach(channel, {record.tag for record in records})
         known = self.known() | channel.qos.held
         left = [record for record in records if record.tag not in known]
-        if left:
-            count = self._put_back(left, mark=False)
+        count = self._put_back(left, mark=False)
+        if count:  # what was settled since the server was asked is not there any more
             log.warning("umbel: %d messages that had not begun are back in their queues", count)
         self.channels.add(channel)
 
@@ -243,8 +243,8 @@ class Ledger:
 
     def settle(self, tag: str, *how: str) -> None:
         """Acknowledge or hand back; remembered for the next connection if Redis does not answer."""
-        # Known until Redis has heard it: a new connection, made by another thread or greenlet
-        # meanwhile, puts back what nobody knows.
+        # Known until Redis has heard it: another greenlet may be making a new connection, which
+        # puts back what nobody knows.
         self.settled[tag] = how
         self.kept.pop(tag, None)
         try:
