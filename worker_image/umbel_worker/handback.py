@@ -10,6 +10,7 @@ Copy and acknowledgement are two steps: killed between them, a worker leaves the
 never not at all. The copy goes to the end of its queue.
 """
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 from celery.utils.log import get_logger
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 HEADER = REDELIVERIES
 """How often the task came back from a process that did not survive it."""
 
-PUBLISH_SECONDS = 5.0
-"""How long the broker may take to confirm a copy; after that the original is requeued instead."""
+PUBLISH_SECONDS = 20.0
+"""How long the broker may take to confirm a copy; after that the original is requeued instead, and
+the task may be there twice."""
 
 RETRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 """The main process publishes seldom, so its connection may have been closed meanwhile."""
@@ -99,14 +101,12 @@ class Handback:
             return False  # its broker has taken the original back already
         try:
             with self._app.amqp.producer_pool.acquire(block=True) as producer:
-                producer.publish(
+                _publish(
+                    producer,
                     message.body,
                     headers=_headers(message.headers, counted),
                     content_type=message.content_type,
                     content_encoding=message.content_encoding,
-                    retry=True,
-                    retry_policy=RETRY,
-                    timeout=PUBLISH_SECONDS,
                     **self._address(message),
                     **_properties(message.properties),
                 )
@@ -121,6 +121,28 @@ class Handback:
         if queue is not None:  # never through the exchange, which may know more queues
             return {"exchange": "", "routing_key": queue}
         return {"exchange": info.get("exchange") or "", "routing_key": info.get("routing_key", "")}
+
+
+class UnconfirmedError(Exception):
+    """The broker has not answered in time: it may have the copy."""
+
+
+def _publish(producer: Any, *message: Any, **options: Any) -> None:
+    """Publish on a connection that works: again where it was closed, not where the broker is slow.
+
+    Raises:
+        UnconfirmedError: the broker is slow.
+    """
+
+    def publish() -> None:
+        try:
+            producer.publish(*message, retry=False, timeout=PUBLISH_SECONDS, **options)
+        except socket.timeout as error:
+            # A confirmation that comes late must not be taken for that of the next copy.
+            producer.connection.collect()
+            raise UnconfirmedError from error
+
+    producer.connection.ensure(producer, publish, **RETRY)()
 
 
 def _left(channel: Any) -> bool:

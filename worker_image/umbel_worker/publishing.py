@@ -6,6 +6,10 @@ neither. Publisher confirms close that gap. They are put on the connections that
 through, in the main process and in each child; not on events, which may get lost, and not on the
 connection that consumes, where waiting for a confirmation would deliver messages meanwhile.
 
+A child process that begins closes what it has inherited of kombu's pools, and the shutdown of a
+socket ends its parent's connection with it: whatever the parent was publishing just then was
+published once more, and a task whose process had died ran twice. The pool here is left alone.
+
 And Celery's `Task.retry` throws its message away where the new one cannot be published: it rejects
 it without a requeue. Where the message is not acknowledged yet, it goes back instead.
 
@@ -19,11 +23,24 @@ from typing import Any
 
 from celery.app.task import Task
 from celery.exceptions import Reject
-from kombu import pools
+from kombu.connection import ConnectionPool
+from kombu.pools import ProducerPool
 
 REFUSED_SECONDS = 1.0
 """How long a task whose retry was refused keeps its slot: handed back at once, it would come again
 at once, and a full broker would see it hundreds of times a second."""
+
+
+class Connections(ConnectionPool):
+    """Connections that a child process does not close for its parent."""
+
+    close_after_fork = False
+
+
+class Producers(ProducerPool):
+    """Their producers."""
+
+    close_after_fork = False
 
 
 def confirm(app: Any) -> None:
@@ -43,8 +60,9 @@ def _confirming(amqp: Any) -> Any:
         connection = amqp.app.connection_for_write()
         options = {**(connection.transport_options or {}), "confirm_publish": True}
         connection.transport_options = options
-        amqp._producer_pool = pools.producers[connection]
-        amqp._producer_pool.limit = amqp.app.pool.limit
+        limit = amqp.app.pool.limit
+        connections = Connections(connection, limit=limit)  # type: ignore[no-untyped-call]
+        amqp._producer_pool = Producers(connections, limit=limit)  # type: ignore[no-untyped-call]
     return amqp._producer_pool
 
 

@@ -157,7 +157,7 @@ class Play:
         until("the next run", lambda: self._count("start", "after"), (self.slots).__eq__)
         again = 2 if self.config.reject_on_worker_lost else 1
         counts = self.scene.events.counts("start", "lost")
-        assert set(counts.values()) == {again}, counts
+        assert set(counts.values()) == {again}, (counts, self.worker.whole_log())
 
     def _fills_slots(self, events: list[dict[str, object]]) -> bool:
         return len(events) == self.slots

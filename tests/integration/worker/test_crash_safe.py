@@ -103,7 +103,9 @@ def test_what_runs_keeps_its_time_limit_when_the_connection_is_cut(
 
     until("it was stopped", scene.held, lambda n: n == 0, 30)
     scene.send("quick", "b")
-    until("the slot is free", lambda: scene.events.counts("start")["b"], lambda n: n == 1)
+    until("the slot is free",
+          lambda: (scene.events.counts("start")["b"], scene.ready(), scene.held(), worker.log()),
+          lambda seen: seen[0] == 1)  # fmt: skip
     assert scene.events.counts("start")["a"] == 1
     leaves_nothing(scene, worker)
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from kombu import Connection
 
 from umbel_worker import handback, poison
 from umbel_worker.counters import Counters
@@ -25,6 +26,7 @@ class Producer:
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
         self.published: list[tuple[Any, dict[str, Any]]] = []
+        self.connection = Connection("memory://")
 
     def acquire(self, **_: Any) -> "Producer":
         return self
