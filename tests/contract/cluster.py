@@ -130,12 +130,15 @@ async def a_namespace(cluster: Kubernetes) -> AsyncIterator[str]:
 
 
 async def collected(cluster: Cluster, *key: str) -> None:
-    """Wait until the cluster's garbage collector has been there."""
-    for _ in range(100):
+    """Wait until the cluster's garbage collector has been there.
+
+    It looks for new kinds of objects every 30 s only, and TaskQueue may be one.
+    """
+    for _ in range(450):
         if await is_gone(cluster, *key):
             return
         await asyncio.sleep(0.2)
-    pytest.fail(f"still there after 20 s: {await cluster.get(*key)}")
+    pytest.fail(f"still there after 90 s: {await cluster.get(*key)}")
 
 
 async def is_gone(cluster: Cluster, *key: str) -> bool:

@@ -298,6 +298,7 @@ async def test_only_the_very_object_is_deleted_and_a_missing_one_is_no_error(har
     await harness.cluster.delete(*key, made["metadata"]["uid"])
 
 
+@pytest.mark.timeout(240)
 async def test_a_deleted_taskqueue_takes_its_children_along(harness: Harness):
     cluster, manifest = harness.cluster, a_manifest(harness)
     made = await harness.put(manifest)
