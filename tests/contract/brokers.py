@@ -335,3 +335,36 @@ class BrokerContract:
         listener = harness.brokers.listener(harness.url, LAYOUT)
         assert dict(listener.views()) == {}
         await listener.close()
+
+
+class LimitStoreContract:
+    """Subclasses give the fixture `harness`, which has `limits_found`."""
+
+    async def test_limits_are_found_until_they_are_taken_away(self, harness: Any):
+        store = harness.brokers.limit_store(harness.url, LAYOUT)
+        assert await store.put("default/shop/1", "limits") is None
+        assert await store.put("default/other/2", "others") is None
+        assert await store.put("default/shop/1", "newer") is None
+        found = [harness.limits_found(f"default/{name}") for name in ("shop/1", "other/2")]
+        assert found == ["newer", "others"]
+        assert await store.put("default/shop/1", "") is None
+        assert await store.put("default/shop/1", "") is None
+        assert harness.limits_found("default/shop/1") is None
+        await store.put("default/other/2", "")
+        await store.close()
+
+    async def test_a_redis_that_hangs_is_a_failure_and_works_again(self, harness: Any):
+        store = harness.brokers.limit_store(harness.url, LAYOUT)
+        await store.put("default/shop/1", "limits")
+        harness.hang()
+        try:
+            assert isinstance(await store.put("default/shop/1", "newer"), BrokerFailure)
+        finally:
+            harness.resume()
+        assert await store.put("default/shop/1", "newest") is None
+        assert harness.limits_found("default/shop/1") == "newest"
+        await store.put("default/shop/1", "")
+        await store.close()
+
+    def test_a_rabbitmq_is_none(self, harness: Any):
+        assert harness.brokers.limit_store("amqp://broker", LAYOUT) is None

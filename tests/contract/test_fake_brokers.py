@@ -1,7 +1,13 @@
 """The fake that other tests build on keeps the contract of the real adapters."""
 
 import pytest
-from tests.contract.brokers import LAYOUT, BrokerContract, CommandsContract, HoldingsContract
+from tests.contract.brokers import (
+    LAYOUT,
+    BrokerContract,
+    CommandsContract,
+    HoldingsContract,
+    LimitStoreContract,
+)
 
 from umbel.autoscaling.snapshot import WorkerView
 from umbel.brokers.fake import FakeBrokers
@@ -31,6 +37,9 @@ class FakeHarness:
 
     def taken(self) -> set[str]:
         return self.broker.consumers[self.node]
+
+    def limits_found(self, task_queue: str) -> str | None:
+        return self.broker.limits.get(("", task_queue))
 
     def hang(self) -> None:
         self.broker.hang(URL)
@@ -81,3 +90,9 @@ class TestFakeCommands(CommandsContract):
         harness = FakeHarness()
         harness.broker.consumers[harness.node] = {"shop", "mail"}
         return harness
+
+
+class TestFakeLimitStore(LimitStoreContract):
+    @pytest.fixture
+    def harness(self) -> FakeHarness:
+        return FakeHarness()

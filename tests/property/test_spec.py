@@ -137,6 +137,14 @@ FULL_SPEC: dict[str, Any] = {
             "scaling": {"target": {"type": "StartWithin", "seconds": 20}},
         },
     ],
+    "rateLimits": [
+        {"task": "billing.tasks.*", "rate": "100/m", "burst": 5, "scope": "Cluster"},
+        {"task": "shop.mail", "rate": "0.5/s", "scope": "Worker"},
+    ],
+    "rateLimiter": {
+        "redisSecretRef": {"name": "shop-limiter", "key": "url"},
+        "onLimiterUnavailable": "Allow",
+    },
     "runtime": {"inject": "Auto", "image": "umbel/worker-runtime:1"},
     "paused": "Scaling",
 }

@@ -21,6 +21,7 @@ from umbel.cluster.objects import DELETION_COST
 from umbel.control import circle
 from umbel.control.lister import KINDS
 from umbel.resources.names import POOL_LABEL, TASKQUEUE_LABEL
+from umbel.resources.rate_limits import RateLimits
 from umbel.settings import Settings
 from umbel.telemetry.metrics import Metrics
 
@@ -100,6 +101,7 @@ class World:
                     self.circle.cache.see(kind, raw, deleted=deleted)
         await self.circle._turn_safely()
         await self.circle._cordons.settle()
+        await self.circle._rate_limiting.settle()
 
     async def turn_with_watches_but_without_api(self) -> None:
         """The watches told their news just before the API went away."""
@@ -268,6 +270,7 @@ class World:
             slots=pod.slots,
             queues=len(pod.queues),
             taking=0 if pod.stopping else len(self._taken(pod)),
+            rate_limits=self._limits_kept(pod).digest,
             rest=TaskTotals(
                 started=pod.started, succeeded=done, seconds=done * self.runtime_seconds
             ),
@@ -275,6 +278,16 @@ class World:
         self.broker.workers[node] = WorkerView(
             hostname=node, active=busy, seen_at=now, report=report
         )
+
+    def _limits_kept(self, pod: Pod) -> RateLimits:
+        """Those it was told, or found when it started."""
+        told = self.broker.rate_limits.get(_node(pod))
+        if told is None:
+            whose = f"{pod.namespace}/{pod.labels[TASKQUEUE_LABEL]}/"
+            found = self.broker.limits.items()
+            told = "".join(text for (_, owner), text in found if owner.startswith(whose))
+            self.broker.rate_limits[_node(pod)] = told
+        return RateLimits.from_json(told)
 
     def give(self, pod: Pod, queue: str) -> None:
         """A task that the broker had sent already, whatever the worker was told since."""

@@ -28,6 +28,7 @@ from umbel_worker.contract import WorkerConfig
 from umbel_worker.crashsafe import install as crashsafe
 from umbel_worker.handback import Handback
 from umbel_worker.metrics import Metrics
+from umbel_worker.ratelimit import install as ratelimit
 from umbel_worker.report import Reporter
 from umbel_worker.status import Status
 
@@ -61,15 +62,16 @@ def on_worker_init(sender: Any = None, **_: Any) -> None:
             poison.install(sender.app, bound)
         keeping.install(sender, CONFIG, bound)
         drain.install(sender, STATUS, give, bound)
+        rates = ratelimit.install(sender, CONFIG)
         crashsafe.install(sender, CONFIG, STATUS)
-        heart.install(sender, Reporter(sender, CONFIG, STATUS, COUNTERS))
+        heart.install(sender, Reporter(sender, CONFIG, STATUS, COUNTERS, rates))
         if CONFIG.acks_late and CONFIG.give_back_after is not None:
             deadline.install(sender, CONFIG.give_back_after, bound)
     except Exception as error:  # Celery would log it and run with the wrong settings
         message = f"umbel: this worker does not start: its settings cannot be enforced: {error!r}"
         raise SystemExit(message) from error
     stamp.install()
-    health.start(STATUS, Metrics(sender, STATUS, COUNTERS))
+    health.start(STATUS, Metrics(sender, STATUS, COUNTERS, rates))
 
 
 @signals.worker_shutting_down.connect(  # type: ignore[untyped-decorator]

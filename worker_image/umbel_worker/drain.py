@@ -248,9 +248,8 @@ class Draining(Consumer):
         for request in set(state.reserved_requests):
             if not self._begun(request):
                 yield request
-        for bucket in self.task_buckets.values():
-            if bucket is not None:  # a limited task is in no set of Celery's
-                yield from (request for request, _ in bucket.contents)
+        for bucket in held.buckets(self):  # a limited task is in no set of Celery's
+            yield from (request for request, _ in bucket.contents)
         for entry in held.scheduled_entries(self):
             self.timer.cancel(entry)
             yield entry.args[0]

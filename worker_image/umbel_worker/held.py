@@ -9,10 +9,15 @@ ETA_STARTS = ("apply_eta_task", "_limit_post_eta")
 """Methods of the consumer that the timer calls when a task's time has come."""
 
 
+def buckets(consumer: Any) -> "list[Any]":
+    """Where tasks wait for their rate limit, each once: several tasks may share one."""
+    found = list(consumer.task_buckets.values())
+    return list({id(bucket): bucket for bucket in found if bucket is not None}.values())
+
+
 def rate_limited(consumer: Any) -> int:
     """Tasks that wait for their rate limit; they are in no set of Celery's."""
-    buckets = list(consumer.task_buckets.values())
-    return sum(len(bucket.contents) for bucket in buckets if bucket is not None)
+    return sum(len(bucket.contents) for bucket in buckets(consumer))
 
 
 def scheduled(consumer: Any) -> int:

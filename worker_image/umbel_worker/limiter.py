@@ -8,6 +8,8 @@ gave 1.8 to 6.4 tasks a second. Here one timer serves a bucket, whatever waits i
 import threading
 from typing import TYPE_CHECKING, Any
 
+from umbel_worker import held
+
 if TYPE_CHECKING:
 
     class Consumer:
@@ -33,46 +35,54 @@ _LOCK = threading.RLock()
 
 
 class OneTimer(Consumer):
-    """A consumer with one timer for each rate-limited task."""
+    """A consumer with one timer for each rate limit."""
 
     def _schedule_bucket_request(self, bucket: Any) -> None:
         """Run what there are tokens for, and come again when the next one is due."""
         with _LOCK:
-            _forget_timer(self.timer, bucket)
             while bucket.contents:
                 request, tokens = bucket.contents[0]
                 if not bucket.can_consume(tokens):
-                    bucket.umbel_timer = self.timer.call_after(
-                        bucket.expected_time(tokens), self._schedule_bucket_request, (bucket,)
-                    )
+                    self._start_timer(bucket, bucket.expected_time(tokens))
                     return
                 bucket.contents.popleft()
                 self._limit_move_to_pool(request)
 
+    def _start_timer(self, bucket: Any, seconds: float) -> None:
+        if getattr(bucket, "umbel_timer", None) is None:
+            bucket.umbel_timer = self.timer.call_after(seconds, self._on_bucket_timer, (bucket,))
+
+    def _on_bucket_timer(self, bucket: Any) -> None:
+        with _LOCK:
+            bucket.umbel_timer = None  # not cancelled: a green timer would end itself
+            self._schedule_bucket_request(bucket)
+
     def on_close(self) -> None:
         """Called when the connection ends; the timers of some versions end with it."""
         super().on_close()
-        for bucket in list(self.task_buckets.values()):
+        for bucket in held.buckets(self):
             _forget_timer(self.timer, bucket)
 
     def reset_rate_limits(self) -> None:
-        """Called when a limit was changed from outside: what waits goes by the new one."""
-        before = {name: bucket for name, bucket in self.task_buckets.items() if bucket is not None}
+        """Called when a limit was changed: what waits goes by the new one."""
+        before = held.buckets(self)
         super().reset_rate_limits()
-        for name, old in before.items():
-            with _LOCK:
+        waiting = []
+        with _LOCK:
+            for old in before:
                 _forget_timer(self.timer, old)
-                waiting = list(old.contents)
+                waiting += old.contents
                 old.clear_pending()
-            self._take_over(self.task_buckets[name], waiting)
+        self._take_over(waiting)
 
-    def _take_over(self, bucket: Any, waiting: "list[tuple[Any, int]]") -> None:
+    def _take_over(self, waiting: "list[tuple[Any, int]]") -> None:
         for request, tokens in waiting:
+            bucket = self.task_buckets[request.task.name]
             if bucket is None:
                 self._limit_move_to_pool(request)
             else:
                 bucket.add((request, tokens))
-        if bucket is not None:
+        for bucket in held.buckets(self):
             self._schedule_bucket_request(bucket)
 
 

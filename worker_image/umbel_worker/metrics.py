@@ -5,7 +5,7 @@ locked, so that a scrape can neither wait for the worker nor keep it waiting; a 
 meanwhile may be in a count and not yet in a histogram.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 import celery
 from celery.worker import state
@@ -18,6 +18,8 @@ from umbel_worker.worker_report import RUNTIME_BOUNDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from umbel_worker.ratelimit.install import RateLimiting
 
 MOST_TASKS = 100
 """Names with series of their own: each has about 50. The first so many that ran here; what comes
@@ -41,19 +43,28 @@ COUNTERS = {
 class Metrics:
     """The metrics of one worker."""
 
-    def __init__(self, worker: Any, status: Status, counters: Counters) -> None:
+    def __init__(
+        self,
+        worker: Any,
+        status: Status,
+        counters: Counters,
+        rates: "Optional[RateLimiting]" = None,
+    ) -> None:
         """Take note of where to look.
 
         Args:
             worker: Celery's WorkController.
             status: What the probes know.
             counters: What became of the tasks.
+            rates: The application's rate limits, where there are any to be had.
         """
         self._worker, self._status, self._counters = worker, status, counters
+        self._rates = rates
 
     def text(self) -> str:
         """What a scrape gets."""
-        return text((*self._gauges(), *of_tasks(self._counters.peek())))
+        limits = of_limits(self._rates) if self._rates is not None else ()
+        return text((*self._gauges(), *limits, *of_tasks(self._counters.peek())))
 
     def _gauges(self) -> "Iterator[Family]":
         versions = {"version": __version__, "celery": celery.__version__}
@@ -82,6 +93,27 @@ def _gauge(name: str, words: str, value: float) -> Family:
     family = Family(f"umbel_worker_{name}", "gauge", words)
     family.add(value)
     return family
+
+
+def of_limits(rates: "RateLimiting") -> "Iterator[Family]":
+    """The metrics by rate limits."""
+    began = Family("umbel_rate_limit_granted_total", "counter", "Limited tasks that might begin.")
+    waited = Family(
+        "umbel_rate_limit_throttled_seconds_total", "counter", "Seconds in which tasks had to wait."
+    )
+    waiting = Family("umbel_rate_limit_waiting_tasks", "gauge", "Tasks that wait for a limit.")
+    expired = Family(
+        "umbel_rate_limit_expired_total", "counter", "Bookings void because the worker was late."
+    )
+    for bucket in rates.buckets():
+        name = ", ".join(limit.task for limit in bucket.limits)
+        began.add(bucket.began, limits=name)
+        waited.add(bucket.waited, limits=name)
+        waiting.add(len(bucket.contents), limits=name)
+        expired.add(bucket.expired, limits=name)
+    calls = Family("umbel_rate_limiter_calls_total", "counter", "Calls to the limiter's Redis.")
+    calls.add(rates.calls)
+    yield from (began, waited, waiting, expired, calls)
 
 
 def of_tasks(tasks: "dict[str, TaskCounts]") -> "Iterator[Family]":

@@ -33,6 +33,8 @@ from umbel_worker.worker_report import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from umbel_worker.ratelimit.install import RateLimiting
+
 OFF = "off: "
 """How `Status.crash_safe` begins where it does not work."""
 
@@ -43,8 +45,16 @@ TRIES = 5
 class Reporter:
     """Makes this worker's reports."""
 
-    def __init__(self, worker: Any, config: WorkerConfig, status: Status, counters: Counters):
+    def __init__(
+        self,
+        worker: Any,
+        config: WorkerConfig,
+        status: Status,
+        counters: Counters,
+        rates: "Optional[RateLimiting]" = None,
+    ) -> None:
         self._worker = worker
+        self._rates = rates
         self._config = config
         self._status = status
         self._counters = counters
@@ -80,6 +90,7 @@ class Reporter:
             versions=self._versions,
             unenforced=[(s, cut(name, LONGEST_TEXT)) for s, name in missed[:MOST_UNENFORCED]],
             crash_safe_off=crash_safe_off(self._status),
+            rate_limits=self._rates.digest if self._rates is not None else "",
         )
 
 

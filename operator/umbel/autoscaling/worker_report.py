@@ -121,6 +121,8 @@ class WorkerReport:
     it is the whole worker's."""
     crash_safe_off: Optional[str]
     """Why messages are not held crash-safe although they should be; None where they are."""
+    rate_limits: str = ""
+    """Digest of the TaskQueue's rate limits that it keeps; empty for none."""
 
     def to_fields(self) -> dict[str, Any]:
         """What JSON can hold, and `from_fields` reads."""
@@ -136,7 +138,7 @@ class WorkerReport:
         """Read what `to_fields` wrote.
 
         Fields that are not known are passed over: a newer worker may send more. An older one does
-        not send `queues`, `taking` and `runtimes`.
+        not send `queues`, `taking`, `runtimes` and `rate_limits`.
 
         Raises:
             ValueError: something is missing, or is not what it should be.
@@ -165,6 +167,7 @@ class WorkerReport:
                 versions=_texts(given["versions"]),
                 unenforced=_pairs(given["unenforced"]),
                 crash_safe_off=_reason(given["crash_safe_off"]),
+                rate_limits=_text(given.get("rate_limits", "")),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(_NO_REPORT) from error

@@ -8,6 +8,7 @@ from umbel.brokers.rabbitmq_http import ManagementAPI
 from umbel.brokers.rabbitmq_steward import RabbitMQSteward
 from umbel.brokers.redis import RedisReader
 from umbel.brokers.redis_holdings import RedisHoldings
+from umbel.brokers.redis_limits import RedisLimitStore
 from umbel.brokers.url import BrokerURL, Kind, parse_broker_url, parse_management_url
 from umbel.brokers.worker_commands import Commands
 from umbel.brokers.worker_commands_rabbitmq import RabbitMQCommands
@@ -74,6 +75,13 @@ class KombuBrokers:
         if broker.kind is not Kind.REDIS:
             return None
         return RedisHoldings(broker, layout, self._timeout)
+
+    def limit_store(self, url: str, layout: RedisLayout) -> RedisLimitStore | None:
+        """As `Brokers.limit_store`."""
+        broker = parse_broker_url(url)
+        if broker.kind is not Kind.REDIS:
+            return None
+        return RedisLimitStore(broker, layout.key_prefix, self._timeout)
 
     def commands(self, url: str, layout: RedisLayout) -> Commands:
         """As `Brokers.commands`."""

@@ -21,6 +21,7 @@ from umbel.brokers.redis_contract import Incarnation
 from umbel.brokers.url import Kind, parse_broker_url
 from umbel.brokers.worker_commands import (
     CANCEL_CONSUMER,
+    LIMIT_RATES,
     Commands,
     WorkerCommand,
     WorkerReply,
@@ -56,6 +57,10 @@ class FakeBroker:
     """Workers that were put back for good."""
     consumers: dict[str, set[str]] = field(default_factory=dict)
     """The queues that each worker takes from, by node name; only these answer commands."""
+    limits: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Rate limits as workers that start find them, by key prefix and TaskQueue."""
+    rate_limits: dict[str, str] = field(default_factory=dict)
+    """What each worker was told last of them, by node name."""
     reads: list[tuple[str, ...]] = field(default_factory=list)
     """The queues of every read, in order: one read a tick is part of the circle's contract."""
     vhost: FakeVirtualHost = field(default_factory=FakeVirtualHost)
@@ -179,6 +184,26 @@ class FakeHoldings:
         self._broker.open_holdings -= 1
 
 
+class FakeLimitStore:
+    """`LimitStore` of a `FakeBroker`."""
+
+    def __init__(self, broker: FakeBroker, prefix: str) -> None:
+        self._broker = broker
+        self._prefix = prefix
+
+    async def put(self, task_queue: str, limits: str) -> BrokerFailure | None:
+        """As `LimitStore.put`."""
+        if self._broker.failure is not None:
+            return self._broker.failure
+        self._broker.limits.pop((self._prefix, task_queue), None)
+        if limits:
+            self._broker.limits[self._prefix, task_queue] = limits
+        return None
+
+    async def close(self) -> None:
+        """As `LimitStore.close`."""
+
+
 class FakeCarrier:
     """A `Carrier` to the consumers of a `FakeBroker`."""
 
@@ -191,9 +216,12 @@ class FakeCarrier:
             return self._broker.failure
         reached = asked.destinations & self._broker.consumers.keys()
         for node in reached:
+            if asked.method == LIMIT_RATES:
+                self._broker.rate_limits[node] = asked.arguments[-1]["limits"]
+                continue
             taken = self._broker.consumers[node]
             change = taken.difference_update if asked.method == CANCEL_CONSUMER else taken.update
-            change(asked.queues)
+            change(told["queue"] for told in asked.arguments)
         return {node: WorkerReply(refused=None) for node in reached}
 
 
@@ -232,6 +260,12 @@ class FakeBrokers:
         if parse_broker_url(url).kind is not Kind.REDIS:
             return None
         return FakeHoldings(self.broker(url))
+
+    def limit_store(self, url: str, layout: RedisLayout) -> FakeLimitStore | None:
+        """As `Brokers.limit_store`."""
+        if parse_broker_url(url).kind is not Kind.REDIS:
+            return None
+        return FakeLimitStore(self.broker(url), layout.key_prefix)
 
     def commands(self, url: str, layout: RedisLayout) -> Commands:  # noqa: ARG002 - the Protocol's
         """As `Brokers.commands`."""

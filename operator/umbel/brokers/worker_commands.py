@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from umbel.autoscaling.snapshot import BrokerFailure
+from umbel.resources import rate_limits
 
 EXCHANGE: Final = "celery.pidbox"
 REPLY_EXCHANGE: Final = "reply.celery.pidbox"
 
 CANCEL_CONSUMER: Final = "cancel_consumer"
 ADD_CONSUMER: Final = "add_consumer"
+LIMIT_RATES: Final = rate_limits.COMMAND
+"""Only umbel's workers know this one."""
 
 _LONGEST_REFUSAL: Final = 200
 
@@ -36,23 +39,24 @@ class WorkerCommand:
     """One command to workers that are named."""
 
     method: str
-    queues: tuple[str, ...]
+    arguments: tuple[Mapping[str, str], ...]
+    """One message for each of these."""
     destinations: frozenset[str]
     """Node names."""
 
     def messages(self, reply_key: str) -> list[dict[str, object]]:
-        """Bodies to publish, one a queue; the replies come with this routing key."""
+        """Bodies to publish; the replies come with this routing key."""
         return [
             {
                 "method": self.method,
-                "arguments": {"queue": queue},
+                "arguments": dict(arguments),
                 "destination": sorted(self.destinations),
                 "pattern": None,
                 "matcher": None,
                 "ticket": reply_key,
                 "reply_to": {"exchange": REPLY_EXCHANGE, "routing_key": reply_key},
             }
-            for queue in self.queues
+            for arguments in self.arguments
         ]
 
 
@@ -74,22 +78,36 @@ class Commands:
         self, queues: Collection[str], destinations: Collection[str]
     ) -> Mapping[str, WorkerReply] | BrokerFailure:
         """As `WorkerCommands.cancel_consumer`."""
-        return await self._send(CANCEL_CONSUMER, queues, destinations)
+        return await self._send(CANCEL_CONSUMER, _named(queues), destinations)
 
     async def add_consumer(
         self, queues: Collection[str], destinations: Collection[str]
     ) -> Mapping[str, WorkerReply] | BrokerFailure:
         """As `WorkerCommands.add_consumer`."""
-        return await self._send(ADD_CONSUMER, queues, destinations)
+        return await self._send(ADD_CONSUMER, _named(queues), destinations)
+
+    async def limit_rates(
+        self, limits: str, destinations: Collection[str]
+    ) -> Mapping[str, WorkerReply] | BrokerFailure:
+        """As `WorkerCommands.limit_rates`."""
+        return await self._send(LIMIT_RATES, ({"limits": limits},), destinations)
 
     async def _send(
-        self, method: str, queues: Collection[str], destinations: Collection[str]
+        self,
+        method: str,
+        arguments: tuple[Mapping[str, str], ...],
+        destinations: Collection[str],
     ) -> Mapping[str, WorkerReply] | BrokerFailure:
-        if not queues or not destinations:
+        if not arguments or not destinations:
             return {}
-        named = tuple(dict.fromkeys(queues))
-        asked = WorkerCommand(method=method, queues=named, destinations=frozenset(destinations))
+        asked = WorkerCommand(
+            method=method, arguments=arguments, destinations=frozenset(destinations)
+        )
         return await self._carrier.carry(asked)
+
+
+def _named(queues: Collection[str]) -> tuple[Mapping[str, str], ...]:
+    return tuple({"queue": queue} for queue in dict.fromkeys(queues))
 
 
 class Replies:
@@ -110,15 +128,15 @@ class Replies:
 
     @property
     def complete(self) -> bool:
-        """Everybody asked has answered for every queue."""
+        """Everybody asked has answered every message."""
         return len(self.by_node()) == len(self._asked.destinations)
 
     def by_node(self) -> Mapping[str, WorkerReply]:
-        """Those that answered for every queue."""
+        """Those that answered every message."""
         return {
             node: WorkerReply(refused=next((text for text in heard if text is not None), None))
             for node, heard in self._heard.items()
-            if len(heard) >= len(self._asked.queues)
+            if len(heard) >= len(self._asked.arguments)
         }
 
     def _refusal(self, said: object) -> str | None:

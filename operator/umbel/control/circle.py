@@ -23,6 +23,7 @@ from umbel.control.election import Alone
 from umbel.control.lister import Lister
 from umbel.control.planner import Plan, Planner, Plans
 from umbel.control.ports import Brokers, Clock, Cluster, Leadership
+from umbel.control.rate_limiting import NOT_LIMITED, Limiting, RateLimiting
 from umbel.control.reading import Heard, Readings, Source
 from umbel.control.rescuer import NOTHING_RESCUED, Rescue, Rescuer
 from umbel.control.shepherd import Shepherd
@@ -87,6 +88,7 @@ class Circle:
         self._cordons = Cordons(self._readings, world.clock, metrics, self.cache.changed.set)
         self._planner = Planner(self.cache, self._cordons)
         self._rescuer = Rescuer(world.cluster, self._readings)
+        self._rate_limiting = RateLimiting(world.brokers, self._readings, self._credentials)
         self._stewardship = Stewardship(world.brokers)
         self._shepherd = Shepherd(world.cluster, world.clock, self.cache, settings, metrics)
         self._known: dict[Key, _Known] = {}
@@ -118,6 +120,7 @@ class Circle:
                 await self._rest(self._world.clock.monotonic() - began)
         finally:
             await self._cordons.close()
+            await self._rate_limiting.close()
             await self._stewardship.close()
             await self._readings.close()
 
@@ -160,12 +163,13 @@ class Circle:
         heard = await self._readings.read(_wanted(queues, sources))
         self._drop_refused(queues, sources, heard)
         self._steward(queues, sources)
-        # 3. what dead workers held goes back
+        # 3. rate limits are where workers find them; what dead workers held goes back
+        limiting = await self._rate_limiting.keep(queues, sources, heard, now)
         rescued = await self._rescuer.rescue(queues, sources, self.cache.pods)
         # 4. decide all of them
         now = self._world.clock.monotonic()
         self._pressures = pressure.follow_all(self._pressures, heard, now)
-        turns = self._turns(known, sources, heard, rescued, now)
+        turns = self._turns(known, sources, heard, rescued, limiting, now)
         plans = self._planner.plan(turns, now)
         self._due_in = due_in(plans.values(), now)
         # 5. tell workers to stop taking tasks, or to go on: no turn waits for their answers
@@ -237,6 +241,7 @@ class Circle:
         sources: Mapping[Key, Source | BrokerFailure],
         heard: Mapping[Source, Heard],
         rescued: Mapping[Key, Rescue],
+        limiting: Mapping[Key, Limiting],
         now: float,
     ) -> list[Turn]:
         """One for each TaskQueue that is not being deleted; its children drain by themselves."""
@@ -255,6 +260,7 @@ class Circle:
                 now=now,
                 full_in_seconds=self._full_in_seconds(sources.get(key)),
                 rescue=rescued.get(key, NOTHING_RESCUED),
+                limiting=limiting.get(key, NOT_LIMITED),
             )
             for key, raw in self.cache.taskqueues.items()
             if key in known and "deletionTimestamp" not in raw["metadata"]

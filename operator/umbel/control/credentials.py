@@ -47,6 +47,10 @@ class Credentials:
             management_url = value
         return Access(url=url, management_url=management_url)
 
+    async def url(self, namespace: str, ref: SecretRef, now: float) -> str | BrokerFailure:
+        """A URL that a TaskQueue names, or why it cannot be had."""
+        return await self._value(namespace, ref, now)
+
     def forget(self, namespace: str, broker: Broker) -> None:
         """Read these Secrets anew next time: the broker refused what they held."""
         self._kept.pop((namespace, broker.url.name), None)

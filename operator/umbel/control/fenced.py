@@ -16,6 +16,7 @@ from umbel.control.ports import (
     BrokerSteward,
     Holdings,
     Leadership,
+    LimitStore,
     WorkerCommands,
     WorkerListener,
 )
@@ -56,6 +57,11 @@ class FencedBrokers:
         """As `Brokers.holdings`; nothing is put back without the lease."""
         holdings = self._brokers.holdings(url, layout)
         return None if holdings is None else _FencedHoldings(holdings, self._leadership)
+
+    def limit_store(self, url: str, layout: RedisLayout) -> LimitStore | None:
+        """As `Brokers.limit_store`; nothing is written without the lease."""
+        store = self._brokers.limit_store(url, layout)
+        return None if store is None else _FencedLimitStore(store, self._leadership)
 
     def commands(self, url: str, layout: RedisLayout) -> WorkerCommands:
         """As `Brokers.commands`; nothing is sent without the lease."""
@@ -100,6 +106,20 @@ class _FencedHoldings:
         await self._holdings.close()
 
 
+class _FencedLimitStore:
+    def __init__(self, store: LimitStore, leadership: Leadership) -> None:
+        self._store = store
+        self._leadership = leadership
+
+    async def put(self, task_queue: str, limits: str) -> BrokerFailure | None:
+        if not self._leadership.leads():
+            return NOT_LEADING
+        return await self._store.put(task_queue, limits)
+
+    async def close(self) -> None:
+        await self._store.close()
+
+
 class _FencedCommands:
     def __init__(self, commands: WorkerCommands, leadership: Leadership) -> None:
         self._commands = commands
@@ -118,3 +138,10 @@ class _FencedCommands:
         if not self._leadership.leads():
             return NOT_LEADING
         return await self._commands.add_consumer(queues, destinations)
+
+    async def limit_rates(
+        self, limits: str, destinations: Collection[str]
+    ) -> Mapping[str, WorkerReply] | BrokerFailure:
+        if not self._leadership.leads():
+            return NOT_LEADING
+        return await self._commands.limit_rates(limits, destinations)

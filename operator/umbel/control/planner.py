@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from umbel.autoscaling.decide import Ask, Decision, decide_all
-from umbel.autoscaling.snapshot import PoolHistory, PoolSnapshot, WorkerView
+from umbel.autoscaling.rate_limit import kinds, slots_fed
+from umbel.autoscaling.snapshot import PoolHistory, PoolSnapshot, Signals, WorkerView
 from umbel.cluster.objects import ChildView, PodView
 from umbel.control import crew, flow
 from umbel.control.cache import Cache
@@ -16,7 +17,8 @@ from umbel.control.cordons import Cordons
 from umbel.control.observe import observe, workers_of
 from umbel.control.reading import Heard
 from umbel.control.turn import Memory, Turn
-from umbel.spec.model import Pool, TaskQueue
+from umbel.resources.limits import rate_limits_of
+from umbel.spec.model import Pool, RateScope, TaskQueue
 from umbel.status.keeping_up import Step
 
 CONNECTIONS_BESIDE_SLOTS = 3
@@ -103,9 +105,30 @@ class Planner:
                 seen,
                 pods=crew.states(pool, pods, memory.crew, heard.workers, orders, now),
                 signals=current.told,
+                rate_limit_slots=_slots_fed(queue, pool, pods, heard, current.told),
             ),
             steps=flow.recent_steps(current),
         )
+
+
+def _slots_fed(
+    queue: TaskQueue, pool: Pool, pods: Sequence[PodView], heard: Heard, signals: Signals
+) -> float | None:
+    """Slots that the rate limits can keep busy; None where some of its tasks are not limited."""
+    shared = [one for one in queue.spec.rate_limits if one.scope is RateScope.CLUSTER]
+    if not shared:
+        return None
+    nodes = (heard.workers.get(crew.node_of(pool, pod)) for pod in pods)
+    reports = [view.report for view in nodes if view is not None and view.report is not None]
+    names = {name for report in reports for name in report.tasks}
+    limits = rate_limits_of(queue.spec)
+    limits_of = [
+        frozenset((one.task, one.count / one.seconds) for one in limits.of(name) if one.shared)
+        for name in names
+    ]
+    if any(report.rest.started for report in reports):
+        return None  # of tasks whose names are not told
+    return slots_fed(kinds(limits_of), signals.mean_runtime_seconds)
 
 
 def _flow(

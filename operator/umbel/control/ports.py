@@ -111,7 +111,7 @@ class WorkerCommands(Protocol):
     For rule I, down gently: cordon a worker that is to go, and undo it when demand returns
     (`umbel.control.cordons`).
 
-    Both give the replies by node name. Who did not answer in time is absent, whether there is no
+    All give the replies by node name. Who did not answer in time is absent, whether there is no
     such worker, it is busy in a pool that blocks it, stopping, or its application has another
     `control_exchange`, a `task_serializer` other than JSON, or on Redis a key prefix with `[`, `?`
     or a backslash in it, with which Celery hears no command. It may still act later. Never raises
@@ -135,6 +135,31 @@ class WorkerCommands(Protocol):
         Before 5.7, a Celery worker that was told to stop and to begin again forgets the latter when
         its connection breaks: ask anew then.
         """
+        ...
+
+    async def limit_rates(
+        self, limits: str, destinations: Collection[str]
+    ) -> Mapping[str, WorkerReply] | BrokerFailure:
+        """Keep these rate limits from now on: JSON of `umbel.resources.rate_limits.RateLimits`."""
+        ...
+
+
+class LimitStore(Protocol):
+    """Where workers that start find the rate limits of their TaskQueue (rule R)."""
+
+    async def put(self, task_queue: str, limits: str) -> BrokerFailure | None:
+        """Have these limits found; why that failed. An empty text removes what is there.
+
+        Never raises for a failure of the Redis, and is bounded in time.
+
+        Args:
+            task_queue: `umbel.resources.names.owner_mark` of it.
+            limits: JSON of `umbel.resources.rate_limits.RateLimits`.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release every connection."""
         ...
 
 
@@ -195,6 +220,14 @@ class Brokers(Protocol):
 
     def holdings(self, url: str, layout: RedisLayout) -> Holdings | None:
         """What workers hold; None where the broker itself notices that one died (RabbitMQ).
+
+        Raises:
+            InvalidBrokerURL: as `reader`.
+        """
+        ...
+
+    def limit_store(self, url: str, layout: RedisLayout) -> LimitStore | None:
+        """Where rate limits are written; None where the URL is no Redis'.
 
         Raises:
             InvalidBrokerURL: as `reader`.

@@ -77,6 +77,12 @@ class Reporter:
                 conditions.status_of(before, "KeepingUp"),
             ),
             conditions.workers_healthy([words for pool in pools for words in pool.troubles]),
+            conditions.rate_limits_applied(
+                turn.limiting.limits,
+                turn.limiting.workers,
+                turn.limiting.following,
+                turn.limiting.failure,
+            ),
             conditions.settings_consistent(_together(turn.contradictions, contradictions(pools))),
             conditions.is_paused(paused),
         ]

@@ -7,6 +7,7 @@ from umbel.autoscaling.snapshot import PoolHistory
 from umbel.cluster.objects import ChildView, PodView, Raw
 from umbel.control.crew import Known
 from umbel.control.flow import Flow
+from umbel.control.rate_limiting import NOT_LIMITED, Limiting
 from umbel.control.reading import Heard, Source
 from umbel.control.rescuer import NOTHING_RESCUED, Rescue
 from umbel.spec.faults import InvalidSpec
@@ -68,6 +69,7 @@ class Turn:
     """Until its broker's memory is full at this rate; None where it does not grow, or is unknown.
     """
     rescue: Rescue = NOTHING_RESCUED
+    limiting: Limiting = NOT_LIMITED
 
     @property
     def name(self) -> str:

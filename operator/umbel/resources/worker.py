@@ -14,6 +14,7 @@ from umbel.resources.names import (
     node_name_prefix,
     owner_mark,
 )
+from umbel.resources.rate_limits import LIMITER_ENV
 from umbel.resources.worker_contract import (
     BOOT_MODULE,
     CONFIG_ENV,
@@ -128,6 +129,8 @@ def environment(queue: TaskQueue, pool: Pool) -> list[dict[str, Any]]:
     variables.append(_from_secret("CELERY_BROKER_URL", spec.broker.url))
     if spec.result_backend is not None:
         variables.append(_from_secret("CELERY_RESULT_BACKEND", spec.result_backend))
+    if spec.rate_limiter.redis is not None:
+        variables.append(_from_secret(LIMITER_ENV, spec.rate_limiter.redis))
     if spec.runtime.inject is Inject.NONE:
         # what the launcher does elsewhere: with SIGQUIT in it, SIGTERM would stop running tasks
         variables.append({"name": "REMAP_SIGTERM", "value": ""})

@@ -69,6 +69,15 @@ STABILIZATION_SECONDS = Whole(minimum=0, maximum=3600)
 MAX_STEP = Whole(minimum=1, maximum=1000)
 FALLBACK_REPLICAS = Whole(minimum=0, maximum=1000)
 
+RATE_LIMITS = Whole(minimum=0, maximum=32)
+LIMITED_TASK = Text(max_length=255, pattern=_PRINTABLE, sentence=sentences.LIMITED_TASK)
+RATE = Text(
+    max_length=16,
+    pattern=r"^([1-9][0-9]{0,5}(\.[0-9]{1,3})?|0?\.[0-9]{0,2}[1-9][0-9]{0,2})(/[smhd])?$",
+    sentence=sentences.RATE,
+)
+BURST = Whole(minimum=1, maximum=100_000)
+
 RESOURCES = 32
 """Kinds of resources in `requests` and in `limits`."""
 QUANTITY = Text(

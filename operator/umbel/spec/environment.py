@@ -16,6 +16,7 @@ OWNED = frozenset(
         "CELERY_BROKER_WRITE_URL",
         "CELERY_RESULT_BACKEND",
         "UMBEL_POD",
+        "UMBEL_LIMITER_URL",
         "UMBEL_WORKER_CONFIG",
     }
 )

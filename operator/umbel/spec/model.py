@@ -77,6 +77,23 @@ class Policies(enum.StrEnum):
     """Nobody of umbel's; what is missing is told in the condition SettingsConsistent."""
 
 
+class RateScope(enum.StrEnum):
+    """Over what a rate limit is summed up."""
+
+    CLUSTER = "Cluster"
+    """All pods of the TaskQueue."""
+    WORKER = "Worker"
+    """Each pod for itself, as Celery's own."""
+
+
+class OnLimiterUnavailable(enum.StrEnum):
+    """What limited tasks do while the limiter's Redis does not answer."""
+
+    WAIT = "Wait"
+    ALLOW = "Allow"
+    """They run as if there were no limit."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretRef:
     """One key of a Secret in the TaskQueue's namespace."""
@@ -237,6 +254,35 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """How often tasks may begin (rule R)."""
+
+    task: str
+    """A name; `*` in it stands for any characters, and the limit is for all of them together."""
+    count: float
+    """Tasks..."""
+    seconds: int
+    """...in so many seconds."""
+    burst: int
+    """Tasks that may begin at once after a pause."""
+    scope: RateScope
+
+    @property
+    def per_second(self) -> float:
+        """The rate."""
+        return self.count / self.seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimiter:
+    """Where the workers of a TaskQueue agree on who begins."""
+
+    redis: SecretRef | None
+    """None: the broker, if that is a Redis."""
+    on_unavailable: OnLimiterUnavailable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """How the worker's side of umbel comes into the pod."""
 
@@ -261,6 +307,8 @@ class TaskQueueSpec:
     broker: Broker
     result_backend: SecretRef | None
     pools: tuple[Pool, ...]
+    rate_limits: tuple[RateLimit, ...]
+    rate_limiter: RateLimiter
     runtime: Runtime
     paused: Paused
 

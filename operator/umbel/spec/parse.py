@@ -37,6 +37,7 @@ from umbel.spec.profiles import (
     VISIBILITY_MARGIN_SECONDS,
     longest_task_seconds,
 )
+from umbel.spec.rate_limits import read_rate_limiter, read_rate_limits
 
 _DEPTH = 64
 """Levels of nesting in a spec; Kubernetes objects use about twenty."""
@@ -96,7 +97,8 @@ def _top(root: Section, name: str) -> Section:
 def _read_spec(spec: Section) -> TaskQueueSpec:
     spec.only(
         "app", "image", "imagePullPolicy", "imagePullSecrets", "serviceAccountName", "env",
-        "envFrom", "workingDir", "command", "broker", "resultBackend", "pools", "runtime", "paused",
+        "envFrom", "workingDir", "command", "broker", "resultBackend", "pools",
+        "rateLimits", "rateLimiter", "runtime", "paused",
     )  # fmt: skip
     pools = _read_pools(spec)
     return TaskQueueSpec(
@@ -112,6 +114,8 @@ def _read_spec(spec: Section) -> TaskQueueSpec:
         broker=_read_broker(spec.section("broker", required=True), pools),
         result_backend=read_result_backend(spec),
         pools=pools,
+        rate_limits=read_rate_limits(spec),
+        rate_limiter=read_rate_limiter(spec.section("rateLimiter")),
         runtime=read_runtime(spec.section("runtime")),
         paused=spec.choice("paused", Paused.NONE),
     )

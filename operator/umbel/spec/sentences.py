@@ -109,3 +109,16 @@ FALLBACK_MISSING = (
 )
 FALLBACK_WITHIN_MAX = "must not exceed maxReplicas: lower fallbackReplicas, or raise maxReplicas"
 MAX_UNAVAILABLE = 'must be a number of pods, such as 1, or a percentage, such as "25%"'
+
+RATE = (
+    "must be a rate above 0 as Celery writes it, such as 10/s, 100/m, 1000/h, 500/d or 0.5/s: "
+    "write it so, or remove the limit"
+)
+RATE_TWICE = (
+    "this task has another limit in the same unit and scope, and the lower one always holds: "
+    "remove one of them"
+)
+LIMITED_TASK = (
+    "must be a task's name, in which * stands for any characters, such as billing.tasks.*: remove "
+    "whitespace"
+)

@@ -79,6 +79,32 @@ def settings_consistent(contradictions: Sequence[str] | None) -> Condition:
     return _is("SettingsConsistent", True, "InForce", "nothing contradicts the TaskQueue")
 
 
+def rate_limits_applied(
+    limits: int, workers: int, following: int, failure: BrokerFailure | None
+) -> Condition:
+    """Whether every worker keeps the rate limits as they are now.
+
+    Args:
+        limits: how many there are.
+        workers: those that have reported.
+        following: those of them that keep exactly these limits.
+        failure: why the limits could not be written for workers that start.
+    """
+    if failure is not None:
+        return _is("RateLimitsApplied", False, failure.reason, failure.message)
+    if following < workers:
+        message = f"{following} of {workers} workers keep the rate limits as they are now"
+        return _is("RateLimitsApplied", False, "Applying", message)
+    if not limits:
+        return _is("RateLimitsApplied", True, "NoLimits", "no rate limits are asked for")
+    message = (
+        f"all {workers} workers keep the {limits} rate limits"
+        if workers
+        else ("no worker runs; those that start keep the rate limits")
+    )
+    return _is("RateLimitsApplied", True, "InForce", message)
+
+
 def is_paused(paused: Paused) -> Condition:
     """Whether the user told umbel to keep its hands off."""
     if paused is Paused.NONE:
@@ -109,6 +135,7 @@ def invalid(error: InvalidSpec) -> list[Condition]:
         "ScalingActive",
         "KeepingUp",
         "WorkersHealthy",
+        "RateLimitsApplied",
         "SettingsConsistent",
         "Paused",
     )

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 import kombu
 import pytest
 import redis
-from tests.contract.brokers import BrokerContract, HoldingsContract
+from tests.contract.brokers import BrokerContract, HoldingsContract, LimitStoreContract
 from tests.integration.brokers.support import monotonic
 from tests.integration.servers import RabbitMQServer, RedisServer
 
 from umbel.brokers.factory import KombuBrokers
 from umbel.brokers.redis_contract import Incarnation, held_key, seen_key, workers_key
+from umbel.resources.rate_limits import definitions_key
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -73,6 +74,19 @@ class RedisHarness(KombuHarness):
                 client.hset(held_key(worker.id), tag, record)
             client.hset(workers_key(), worker.id, worker.entry())
             client.zadd(seen_key(), {worker.id: client.time()[0]})
+
+    def limits_found(self, task_queue: str) -> str | None:
+        with redis.Redis.from_url(self.url, decode_responses=True) as client:
+            found = client.hget(definitions_key(""), task_queue)
+        return None if found is None else str(found)
+
+
+class TestRedisLimitStore(LimitStoreContract):
+    @pytest.fixture
+    def harness(self, redis_server: RedisServer) -> Iterator[RedisHarness]:
+        harness = RedisHarness(redis_server, redis_server.url(3), None)
+        yield harness
+        harness.close()
 
 
 class TestRedisHoldings(HoldingsContract):

@@ -1,45 +1,181 @@
-"""Celery's own rate limits, at the rate that was asked for."""
+"""Rate limits over all workers of an application, kept in a real Redis."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
-from tests.integration.worker.harness import EARLY, Scene, Scenes, clock, until
+from redis import Redis
+from tests.integration.servers import RedisServer
+from tests.integration.worker.harness import EARLY, LATE, RedisScene, Scene, Scenes, until
+
+from umbel_worker import rate_limits as contract
+from umbel_worker.rate_limits import COMMAND, LIMITER_ENV, RateLimit, RateLimits
 
 pytestmark = pytest.mark.integration
 
-RATE = 20
-HELD = replace(EARLY, prefetch_multiplier=16)
+OWNER = "default/shop/2825f919"
+LIMITED = replace(LATE, task_queue=OWNER, prefetch_multiplier=4)
 
 
-def _per_second(scene: Scene) -> float:
-    """From the first start that was seen to the last of three seconds."""
+def limits(*several: RateLimit, wait: bool = True) -> RateLimits:
+    return RateLimits(several, wait)
+
+
+def at(task: str, count: float, seconds: int = 1, burst: int = 1, shared: bool = True) -> RateLimit:
+    return RateLimit(task, float(count), seconds, burst, shared)
+
+
+def write(scene: RedisScene, given: RateLimits) -> None:
+    """What the operator does for workers that start."""
+    scene.client.hset(contract.definitions_key(""), OWNER, given.to_json())
+
+
+def tell(scene: Scene, given: RateLimits, workers: int = 1) -> None:
+    """What the operator does for workers that run."""
+    replies = scene.control().broadcast(
+        COMMAND, arguments={"limits": given.to_json()}, reply=True, limit=workers, timeout=5
+    )
+    assert [next(iter(reply.values())) for reply in replies] == workers * [{"ok": given.digest}]
+
+
+def most_in_a_second(times: list[float]) -> int:
+    """Beginnings in the fullest second, its end not included."""
+    return max(sum(1 for one in times if start <= one < start + 1) for start in times)
+
+
+@pytest.fixture
+def redis_scene(scene_on: Scenes) -> RedisScene:
+    scene = scene_on("redis")
+    assert isinstance(scene, RedisScene)
+    return scene
+
+
+def rate(times: list[float]) -> float:
+    return (len(times) - 1) / (times[-1] - times[0])
+
+
+@pytest.mark.parametrize("pool", ["processes", "threads", "gevent", "solo"])
+def test_three_workers_together_keep_the_rate(redis_scene: RedisScene, pool: str):
+    scene = redis_scene
+    write(scene, limits(at("qu*k", 50)))
+    scene.send_many("quick", "a", 250)
+    for _ in range(3):
+        worker = scene.worker(LIMITED, pool=pool, concurrency=1 if pool == "solo" else 2)
+    until("all ran", lambda: (len(scene.events.times("start")), worker.log()),
+          lambda seen: seen[0] == 250, 40)  # fmt: skip
+
     times = scene.events.times("start")
-    span = [at - times[0] for at in times if at - times[0] <= 3]
-    return (len(span) - 1) / span[-1]
+    assert 0.95 * 50 < rate(times) <= 50
+    assert most_in_a_second(times) <= 50 + 1 + 3, "a busy machine's children begin a little late"
 
 
-def test_a_rate_limit_that_gave_a_fraction_of_what_was_asked(scene_on: Scenes) -> None:
-    """Celery started a timer for every message that waited, and slept after each ten of them."""
-    scenes = [scene_on(kind) for kind in ("redis", "rabbitmq") * 2]
-    for number, scene in enumerate(scenes):
-        scene.send_many("limited", "t", 5 * RATE)
-        more = {"TEST_RATE": f"{RATE}/s"}
-        scene.worker(HELD, concurrency=2, app="trouble", stock=number < 2, more=more)
-    for scene in scenes:
-        until("it runs", scene.events.all, bool)
-        first = scene.events.times("start")[0]
-        until("3.2 s", lambda since=first: clock() - since, lambda seconds: seconds > 3.2)
-    rates = [_per_second(scene) for scene in scenes]
+def test_a_change_holds_for_what_waits_already(redis_scene: RedisScene):
+    scene = redis_scene
+    write(scene, limits(at("quick", 1, seconds=3600)))
+    scene.send_many("quick", "a", 30)
+    worker = scene.worker(LIMITED).wait_ready()
+    until("one ran", lambda: len(scene.events.of("start")), lambda n: n == 1, hold=0.5)
 
-    assert max(rates[:2]) < RATE / 2, "this Celery has it right by itself: umbel's cure can go"
-    assert rates[2:] == [pytest.approx(RATE, rel=0.15)] * 2
+    tell(scene, limits(at("quick", 100)))
+
+    until("all ran", lambda: len(scene.events.of("start")), lambda n: n == 30, 2)
+    tell(scene, limits())
+    scene.send_many("quick", "b", 10)
+    until("no limit is left", lambda: len(scene.events.of("start", "b")), lambda n: n == 10, 2)
+    worker.term()
+    worker.wait_exit(10)
 
 
-def test_a_limit_that_is_lifted_lets_go_what_it_held(scenes: list[Scene]) -> None:
-    for scene in scenes:
-        scene.send_many("limited", "t", 20)
-        scene.worker(HELD, app="trouble", more={"TEST_RATE": "1/h"}).wait_ready()
-    for scene in scenes:
-        until("held", scene.ready, lambda ready: ready == 3, hold=0.3)
-        scene.control().rate_limit("limited", "1000/s")
-        until("all ran", lambda s=scene: len(s.events.all()), lambda ran: ran == 20)
+def test_all_limits_of_a_task_hold(redis_scene: RedisScene):
+    scene = redis_scene
+    write(scene, limits(at("*", 40), at("quick", 20), at("quick", 10, shared=False)))
+    scene.send_many("quick", "a", 31)
+    scene.worker(LIMITED)
+    until("all ran", lambda: len(scene.events.of("start")), lambda n: n == 31, 30)
+
+    assert 9 < rate(scene.events.times("start")) <= 10
+
+
+def test_a_burst_is_allowed_after_a_pause_and_not_again(redis_scene: RedisScene):
+    scene = redis_scene
+    write(scene, limits(at("quick", 1, burst=10)))
+    scene.worker(LIMITED).wait_ready()
+    scene.send_many("quick", "a", 13)
+    until("all ran", lambda: len(scene.events.of("start")), lambda n: n == 13, 20)
+
+    times = scene.events.times("start")
+    assert times[9] - times[0] < 0.5
+    assert all(later - earlier > 0.9 for earlier, later in pairwise(times[9:]))
+
+
+def test_what_waits_for_its_limit_goes_back_when_the_worker_stops(redis_scene: RedisScene):
+    scene = redis_scene
+    write(scene, limits(at("quick", 1, seconds=3600)))
+    scene.send_many("quick", "a", 8)
+    worker = scene.worker(LIMITED).wait_ready()
+    until("one ran, others are held", lambda: (len(scene.events.of("start")), scene.held()),
+          lambda seen: seen[0] == 1 and seen[1] >= 4)  # fmt: skip
+    worker.term()
+    worker.wait_exit(5)
+    assert scene.ready() == 7
+    assert scene.held() == 0
+
+
+def test_a_limited_task_keeps_no_other_from_running(redis_scene: RedisScene):
+    """In a Long pool, whose prefetch is one message."""
+    scene = redis_scene
+    write(scene, limits(at("quick", 1, seconds=3600, burst=2)))
+    scene.worker(replace(LATE, task_queue=OWNER), concurrency=1).wait_ready()
+    scene.send_many("quick", "limited", 3)
+    until("two ran", lambda: len(scene.events.of("start")), lambda n: n == 2)
+    scene.events.open("g")
+    scene.send("hold", "other", "g")
+    until("it ran", lambda: len(scene.events.of("end", "other")), lambda n: n == 1, 3)
+    assert len(scene.events.of("start", "limited")) == 2
+
+
+@pytest.mark.parametrize("wait", [True, False], ids=["Wait", "Allow"])
+def test_a_limiter_that_is_away(
+    scene_on: Scenes, own_redis: Callable[..., RedisServer], wait: bool
+):
+    scene, limiter = scene_on("rabbitmq"), own_redis()
+    with_limits = limits(at("quick", 1, seconds=3), wait=wait)
+    url = limiter.url()
+    with Redis.from_url(url) as client:
+        client.hset(contract.definitions_key(""), OWNER, with_limits.to_json())
+    worker = scene.worker(LIMITED, more={LIMITER_ENV: url}).wait_ready()
+    scene.send_many("quick", "a", 3)
+    until("one ran", lambda: len(scene.events.of("start")), lambda n: n == 1, hold=0.5)
+
+    limiter.pause()
+    scene.events.open("g")
+    scene.send("hold", "other", "g")
+    until("others run", lambda: len(scene.events.of("end", "other")), lambda n: n == 1, 5)
+    if wait:
+        until("they wait", lambda: len(scene.events.of("start", "a")), lambda n: n < 3, hold=6)
+    else:
+        until("they run", lambda: len(scene.events.of("start", "a")), lambda n: n == 3, 10)
+    assert "the rate limiter is away" in worker.log()
+    limiter.resume()
+
+
+def test_early_acknowledgement_keeps_the_rate_too(redis_scene: RedisScene):
+    scene = redis_scene
+    write(scene, limits(at("quick", 50)))
+    scene.send_many("quick", "a", 150)
+    scene.worker(replace(EARLY, task_queue=OWNER), concurrency=4)
+    until("all ran", lambda: len(scene.events.times("start")), lambda n: n == 150, 30)
+    assert 0.95 * 50 < rate(scene.events.times("start")) <= 50
+
+
+def test_a_worker_that_starts_without_its_limiter_runs_nothing_until_it_knows(
+    scene_on: Scenes, own_redis: Callable[..., RedisServer]
+):
+    scene, limiter = scene_on("rabbitmq"), own_redis()
+    limiter.pause()
+    scene.send_many("quick", "a", 3)
+    scene.worker(LIMITED, more={LIMITER_ENV: limiter.url()}).wait_ready()
+    until("it waits", lambda: len(scene.events.of("start")), lambda n: n == 0, hold=2)
+    limiter.resume()
+    until("no limits, so all run", lambda: len(scene.events.of("start")), lambda n: n == 3, 10)

@@ -5,7 +5,9 @@ import pytest
 from umbel.brokers.worker_commands import CANCEL_CONSUMER, Replies, WorkerCommand, WorkerReply
 
 ASKED = WorkerCommand(
-    method=CANCEL_CONSUMER, queues=("shop", "mail"), destinations=frozenset({"long@a", "long@b"})
+    method=CANCEL_CONSUMER,
+    arguments=({"queue": "shop"}, {"queue": "mail"}),
+    destinations=frozenset({"long@a", "long@b"}),
 )
 DONE = WorkerReply(refused=None)
 
@@ -21,7 +23,7 @@ def test_a_worker_has_answered_when_it_has_for_every_queue(replies: Replies):
     replies.hear({"long@a": {"ok": "no longer consuming from mail"}})
     assert replies.by_node() == {"long@a": DONE}
     assert not replies.complete
-    for _ in ASKED.queues:
+    for _ in ASKED.arguments:
         replies.hear({"long@b": {"ok": ""}})
     assert replies.complete
 
@@ -53,7 +55,7 @@ def test_an_answer_of_an_unknown_kind_is_a_refusal(replies: Replies, said: objec
 
 
 def test_every_message_names_its_destinations_and_where_to_answer():
-    for queue, message in zip(ASKED.queues, ASKED.messages("key"), strict=True):
-        assert message["arguments"] == {"queue": queue}
+    for arguments, message in zip(ASKED.arguments, ASKED.messages("key"), strict=True):
+        assert message["arguments"] == arguments
         assert message["destination"] == ["long@a", "long@b"]
         assert message["reply_to"] == {"exchange": "reply.celery.pidbox", "routing_key": "key"}

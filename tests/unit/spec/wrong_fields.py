@@ -136,13 +136,6 @@ FIELDS = [
         server_words=("protection.maxMemory",),
     ),
     WrongSpec(
-        id="rate limits, which this version does not have",
-        patch={"spec.rateLimits": [{"task": "shop.send", "rate": "10/s"}]},
-        path="spec.rateLimits",
-        words=("unknown field", "remove it"),
-        server_words=("spec.rateLimits",),
-    ),
-    WrongSpec(
         id="a target that this version does not have",
         patch={f"{LONG}.scaling": {"target": {"type": "CPU"}}},
         path="spec.pools[long].scaling.target.type",

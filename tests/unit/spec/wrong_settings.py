@@ -283,4 +283,59 @@ SETTINGS = [
         words=("must be one of None, Scaling, All",),
         server_words=("spec.paused",),
     ),
+    # --- rate limits ---
+    *(
+        WrongSpec(
+            id=f"a rate of {rate}",
+            patch={"spec.rateLimits": [{"task": "shop.send", "rate": rate}]},
+            path="spec.rateLimits[0].rate",
+            words=("must be a rate above 0", "10/s"),
+        )
+        for rate in ("0/s", "ten/s", "10/w", "-1/s", "10 / s")
+    ),
+    WrongSpec(
+        id="a rate that is a number",
+        patch={"spec.rateLimits": [{"task": "shop.send", "rate": 10}]},
+        path="spec.rateLimits[0].rate",
+        words=("must be a string",),
+        server_words=("spec.rateLimits[0].rate", "must be of type string"),
+    ),
+    WrongSpec(
+        id="a limit of no task",
+        patch={"spec.rateLimits": [{"rate": "10/s"}]},
+        path="spec.rateLimits[0].task",
+        words=("is required",),
+        server_words=("spec.rateLimits[0].task", "Required value"),
+    ),
+    WrongSpec(
+        id="a limited task with a space",
+        patch={"spec.rateLimits": [{"task": "shop send", "rate": "10/s"}]},
+        path="spec.rateLimits[0].task",
+        words=("must be a task's name", "remove whitespace"),
+    ),
+    WrongSpec(
+        id="two limits of a task in one unit",
+        patch={
+            "spec.rateLimits": [
+                {"task": "shop.send", "rate": "10/s"},
+                {"task": "shop.send", "rate": "20/s", "burst": 5},
+            ]
+        },
+        path="spec.rateLimits",
+        words=("another limit in the same unit", "remove one of them"),
+    ),
+    WrongSpec(
+        id="a burst of nothing",
+        patch={"spec.rateLimits": [{"task": "shop.send", "rate": "10/s", "burst": 0}]},
+        path="spec.rateLimits[0].burst",
+        words=("must be from 1",),
+        server_words=("spec.rateLimits[0].burst", "greater than or equal to 1"),
+    ),
+    WrongSpec(
+        id="a scope that there is not",
+        patch={"spec.rateLimits": [{"task": "shop.send", "rate": "10/s", "scope": "Pod"}]},
+        path="spec.rateLimits[0].scope",
+        words=("must be one of Cluster, Worker",),
+        server_words=("spec.rateLimits[0].scope", "Unsupported value"),
+    ),
 ]

@@ -96,6 +96,7 @@ def test_invalid_names_every_condition_that_valid_ones_have():
         conditions.scaling_active(Paused.NONE, None),
         keeping_up([], None, None, None),
         conditions.workers_healthy([]),
+        conditions.rate_limits_applied(0, 0, 0, None),
         conditions.settings_consistent([]),
         conditions.is_paused(Paused.NONE),
     ]

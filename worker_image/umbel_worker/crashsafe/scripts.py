@@ -7,32 +7,10 @@ memory, but not one that has begun with another: so each begins with a pop or a 
 workers go on draining a Redis that is full.
 """
 
-import hashlib
-from typing import Any, NamedTuple
-
-from redis.exceptions import NoScriptError
+from umbel_worker.redis_script import script
 
 GONE = "gone"
 """What scripts say to an incarnation that is fenced, or that Redis does not know."""
-
-
-class Script(NamedTuple):
-    """A script and the name by which Redis knows it once it was sent."""
-
-    text: str
-    sha: str
-
-    def __call__(self, client: Any, keys: "list[str]", *arguments: Any) -> Any:
-        """Run it with a client that adds no prefix."""
-        try:
-            return client.execute_command("EVALSHA", self.sha, len(keys), *keys, *arguments)
-        except NoScriptError:
-            return client.execute_command("EVAL", self.text, len(keys), *keys, *arguments)
-
-
-def script(text: str) -> Script:
-    """Name it as Redis does."""
-    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 # KEYS: unacked, index, held, seen, malformed, then the lists: all queues of the first priority

@@ -1,0 +1,63 @@
+"""The script in Redis and the function beside it are the same algorithm."""
+
+import random
+import time
+
+import pytest
+from redis import Redis
+from tests.integration.servers import RedisServer
+
+from umbel_worker.rate_limits import RateLimit
+from umbel_worker.ratelimit import gcra
+from umbel_worker.ratelimit.books import Limiter, bucket_of
+from umbel_worker.ratelimit.bucket import Unavailable
+
+pytestmark = pytest.mark.integration
+
+OWNER = "default/shop/2825f919"
+
+
+def server_time(client: "Redis") -> float:
+    seconds, micro = client.time()
+    return seconds + micro / 1e6
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_both_book_the_same(redis_server: RedisServer, seed: int):
+    chance = random.Random(seed)
+    with Redis.from_url(redis_server.url(14)) as client:
+        client.flushdb()
+        limiter = Limiter(lambda: (client, "p:"), OWNER)
+        limits = tuple(
+            RateLimit("*" * (i + 1), rate, 1, chance.randint(1, 5), shared=True)
+            for i, rate in enumerate(chance.choices([1.0, 20.0, 500.0], k=1 + seed % 2))
+        )
+        ahead = 0.0 if len(limits) > 1 else gcra.AHEAD
+        tats = [0.0] * len(limits)
+        for _ in range(60):
+            want = chance.randint(1, 30)
+            before = server_time(client)
+            told = limiter.book(limits, want, ahead)
+            after = server_time(client)
+            early, _ = gcra.book(tats, [*map(bucket_of, limits)], before, want, ahead)
+            late, _ = gcra.book(tats, [*map(bucket_of, limits)], after, want, ahead)
+            assert early.number <= told.number <= late.number
+            if told.number == 0:
+                assert late.retry - 1e-5 <= told.retry <= early.retry + 1e-5
+            else:
+                assert late.first - 1e-5 <= told.first <= early.first + 1e-5
+            keys = sorted(client.scan_iter("p:umbel.limit.*"))
+            assert len(keys) == len(limits)
+            assert all(client.pttl(key) > 0 for key in keys), "they go away by themselves"
+            tats = [float(client.get(f"p:umbel.limit.{OWNER}.{one.id}")) / 1e6 for one in limits]
+            time.sleep(chance.uniform(0, 0.02))
+
+
+def test_a_refusal_is_the_same_as_silence(redis_server: RedisServer):
+    with Redis.from_url(redis_server.url(14)) as client:
+        client.flushdb()
+        limiter = Limiter(lambda: (client, ""), OWNER)
+        limit = RateLimit("*", 1.0, 1, 1, shared=True)
+        client.lpush(f"umbel.limit.{OWNER}.{limit.id}", "no number")
+        with pytest.raises(Unavailable):
+            limiter.book((limit,), 1, gcra.AHEAD)

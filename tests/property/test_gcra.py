@@ -1,0 +1,132 @@
+"""However workers ask, no more tasks may begin than the limits allow, and none wait for nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from umbel_worker.rate_limits import RateLimit
+from umbel_worker.ratelimit import gcra
+from umbel_worker.ratelimit.books import bucket_of
+from umbel_worker.ratelimit.bucket import LimitedBucket, Unavailable
+
+RATES = st.sampled_from([0.5, 1, 3, 10, 30, 200, 2000])
+
+
+@dataclass
+class Server:
+    """Keeps what Redis keeps, on a clock of its own."""
+
+    now: float = 1e6
+    tats: dict[str, float] = field(default_factory=dict)
+    away: bool = False
+    calls: int = 0
+
+    def book(self, limits: tuple[RateLimit, ...], want: int, ahead: float) -> gcra.Booking:
+        self.calls += 1
+        if self.away:
+            raise Unavailable
+        tats = [self.tats.get(limit.id, 0.0) for limit in limits]
+        booked, after = gcra.book(tats, [*map(bucket_of, limits)], self.now, want, ahead)
+        self.tats.update(zip((limit.id for limit in limits), after, strict=True))
+        return booked
+
+
+def limit(count: float, burst: int = 1, seconds: int = 1, task: str = "*") -> RateLimit:
+    return RateLimit(task, float(count), seconds, burst, shared=True)
+
+
+def run(
+    server: Server, limits: tuple[RateLimit, ...], lateness: Sequence[float], seconds: float
+) -> list[float]:
+    """Workers with a deep backlog, each late by as much as it is told; when tasks began."""
+    began: list[float] = []
+    workers = [
+        LimitedBucket(limits, server, wait=True, clock=lambda: server.now, chance=lambda: 0.5)
+        for _ in lateness
+    ]
+    for worker in workers:
+        worker.contents.extend(range(100_000))
+    wakes = [server.now for _ in workers]
+    end = server.now + seconds
+    while (at := min(wakes)) < end:
+        number = wakes.index(at)
+        server.now = max(server.now, at)
+        worker = workers[number]
+        while worker.can_consume():
+            began.append(server.now)
+        wakes[number] = server.now + worker.expected_time() + lateness[number]
+    return began
+
+
+def most(began: Sequence[float], window: float) -> int:
+    best = first = 0
+    for last, at in enumerate(began):
+        while began[first] <= at - window:
+            first += 1
+        best = max(best, last - first + 1)
+    return best
+
+
+@given(
+    rate=RATES,
+    burst=st.integers(1, 20),
+    lateness=st.lists(st.floats(0, 0.05), min_size=1, max_size=5),
+)
+def test_no_second_has_more_than_the_rate_and_the_burst(
+    rate: float, burst: int, lateness: list[float]
+):
+    seconds = min(5.0, 400 / rate) if rate > 1 else 10.0
+    began = run(Server(), (limit(rate, burst),), lateness, seconds)
+    for window in (1.0, 2.5):
+        assert most(began, window) <= rate * window + burst
+
+
+@given(rates=st.lists(RATES, min_size=2, max_size=3, unique=True), burst=st.integers(1, 5))
+def test_nor_where_several_limits_hold(rates: list[float], burst: int):
+    limits = tuple(limit(rate, burst, task="*" * (i + 1)) for i, rate in enumerate(rates))
+    began = run(Server(), limits, [0.001, 0.004], min(5.0, 400 / min(rates)))
+    assert most(began, 1.0) <= min(rates) + burst
+
+
+@given(rate=RATES, workers=st.integers(1, 12), late=st.floats(0, 0.01))
+def test_nearly_the_whole_rate_is_used(rate: float, workers: int, late: float):
+    seconds = max(2.0, min(60.0, 200 / rate))
+    began = run(Server(), (limit(rate),), [late] * workers, seconds)
+    assert 0.97 * rate * seconds - 2 <= len(began) <= rate * seconds + 1
+
+
+def test_a_high_rate_takes_few_calls():
+    server = Server()
+    began = run(server, (limit(2000),), [0.001] * 12, 5.0)
+    assert len(began) > 0.97 * 2000 * 5
+    assert server.calls < 200 * 5
+
+
+def test_the_clock_of_redis_may_go_back_and_a_rate_may_rise():
+    server = Server()
+    slow, fast = limit(1, seconds=3600), limit(100, seconds=3600)
+    run(server, (slow,), [0.0], 1.0)
+    assert slow.id == fast.id, "a changed rate goes on in the same bucket"
+    server.now -= 100_000
+    assert len(run(server, (limit(3600, seconds=3600),), [0.0], 5.0)) >= 4
+
+
+def test_tasks_wait_for_a_limiter_that_is_away_or_run_without_it():
+    server = Server(away=True)
+    waits, allows = (
+        LimitedBucket((limit(10),), server, wait, lambda: server.now, lambda: 0.5)
+        for wait in (True, False)
+    )
+    assert [waits.can_consume() for _ in range(3)] == [False] * 3
+    assert [allows.can_consume() for _ in range(3)] == [True] * 3
+    calls = server.calls
+    server.now += 0.01
+    waits.can_consume()
+    assert server.calls == calls, "it is not asked all the time"
+
+    server.away = False
+    server.now += 10
+    waits.contents.extend("ab")
+    assert [waits.can_consume() for _ in range(2)] == [True, False]

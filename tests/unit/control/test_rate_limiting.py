@@ -1,0 +1,122 @@
+"""Stories of rate limits, told to the real circle with a broker in memory."""
+
+from typing import Any
+
+from tests.builders import a_body, a_pool_body, a_secret
+from tests.simulation.world import World
+
+from umbel.brokers import failures
+from umbel.brokers.url import parse_broker_url
+from umbel.resources.rate_limits import RateLimits
+
+LIMIT = {"task": "shop.*", "rate": "10/s"}
+OWNER = "default/shop/uid-of-shop"
+
+
+def a_world(**spec: Any) -> World:
+    pool = a_pool_body(scaling={"minReplicas": 2})
+    return World(a_body(pools=[pool], **spec))
+
+
+def edit(world: World, spec: dict[str, Any]) -> None:
+    generation = world.cluster.object("TaskQueue", "shop")["metadata"]["generation"] + 1
+    changes = {"metadata": {"generation": generation}, "spec": spec}
+    world.cluster.edit("TaskQueue", "default", "shop", changes)
+
+
+def applied(world: World) -> tuple[str, str, str]:
+    conditions = world.status()["conditions"]
+    found = next(c for c in conditions if c["type"] == "RateLimitsApplied")
+    return found["status"], found["reason"], found["message"]
+
+
+def kept(world: World) -> set[str]:
+    """Digests of the limits that the workers keep."""
+    return {RateLimits.from_json(text).digest for text in world.broker.rate_limits.values()}
+
+
+async def test_a_worker_finds_the_limits_when_it_starts():
+    world = a_world(rateLimits=[LIMIT])
+    await world.turn()
+    assert list(world.broker.limits) == [("", OWNER)], "before its first pod"
+    await world.advance(20)
+    assert applied(world) == ("True", "InForce", "all 2 workers keep the 1 rate limits")
+
+
+async def test_a_changed_limit_is_told_in_the_same_tick_and_in_force_in_the_next():
+    world = a_world(rateLimits=[LIMIT])
+    await world.advance(20)
+    edit(world, {"rateLimits": [LIMIT | {"rate": "20/s"}]})
+    await world.turn()
+    assert len(kept(world)) == 1
+    assert applied(world)[:2] == ("False", "Applying")
+    await world.advance(2)
+    assert applied(world)[:2] == ("True", "InForce")
+
+
+async def test_limits_that_are_removed_are_removed_everywhere():
+    world = a_world(rateLimits=[LIMIT])
+    await world.advance(20)
+    world.start_operator()  # one that does not know that there were any
+    edit(world, {"rateLimits": []})
+    await world.advance(4)
+    assert applied(world)[:2] == ("True", "NoLimits")
+    assert kept(world) == {""}
+    assert world.broker.limits == {}
+
+
+async def test_without_limits_nothing_is_written_or_told():
+    world = a_world()
+    await world.advance(20)
+    assert applied(world)[:2] == ("True", "NoLimits")
+    assert world.broker.limits == {}
+
+
+async def test_a_rabbitmq_needs_a_redis_beside_it():
+    world = a_world(rateLimits=[LIMIT])
+    world.broker_url = "amqp://shop:s3cret@rabbit.example//"
+    world.cluster.put(a_secret(url=world.broker_url))
+    await world.advance(20)
+    status, reason, message = applied(world)
+    assert (status, reason) == ("False", "NoLimiter")
+    assert "rateLimiter.redisSecretRef" in message
+    assert kept(world) == {""}
+
+    url = "redis://:s3cret@limiter.example:6379/2"
+    edit(world, {"rateLimiter": {"redisSecretRef": {"name": "limiter", "key": "url"}}})
+    await world.advance(2)
+    assert applied(world)[1] == "SecretNotFound"
+    world.cluster.put(a_secret("limiter", url=url))
+    await world.advance(4)
+    assert list(world.brokers.broker(url).limits) == [("", OWNER)]
+    assert applied(world)[:2] == ("True", "InForce")
+    environment = world.cluster.object("Deployment", "shop-long")["spec"]["template"]["spec"][
+        "containers"
+    ][0]["env"]
+    [limiter] = [one for one in environment if one["name"] == "UMBEL_LIMITER_URL"]
+    assert limiter["valueFrom"] == {"secretKeyRef": {"name": "limiter", "key": "url"}}
+
+
+async def test_a_limiter_that_is_away_is_told_and_written_to_when_it_is_back():
+    url = "redis://:s3cret@limiter.example:6379/2"
+    world = a_world(
+        rateLimits=[LIMIT], rateLimiter={"redisSecretRef": {"name": "limiter", "key": "url"}}
+    )
+    world.cluster.put(a_secret("limiter", url=url))
+    limiter = world.brokers.broker(url)
+    limiter.failure = failures.timeout(parse_broker_url(url), 1.5)
+    await world.advance(20)
+    assert applied(world)[:2] == ("False", "Timeout")
+    assert "s3cret" not in applied(world)[2]
+    limiter.failure = None
+    await world.advance(4)
+    assert list(limiter.limits) == [("", OWNER)]
+    assert applied(world)[:2] == ("True", "InForce")
+
+
+async def test_a_redis_that_lost_what_it_held_has_the_limits_again():
+    world = a_world(rateLimits=[LIMIT])
+    await world.advance(20)
+    world.broker.limits.clear()
+    await world.advance(32)
+    assert list(world.broker.limits) == [("", OWNER)]

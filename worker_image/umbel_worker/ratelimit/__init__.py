@@ -1,0 +1,1 @@
+"""Rate limits that hold over all pods of an application (rule R)."""

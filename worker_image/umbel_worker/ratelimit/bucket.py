@@ -1,0 +1,163 @@
+"""What Celery's consumer asks before it lets a limited task begin.
+
+Stands where Celery has a `TokenBucket` for each task. Tasks under the same limits share one, so
+that one timer serves them all and they begin in the order in which they came.
+"""
+
+import math
+import random
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol
+
+from celery.utils.log import get_logger
+
+from umbel_worker.ratelimit import gcra
+
+if TYPE_CHECKING:
+    from umbel_worker.rate_limits import RateLimit
+
+BATCH_SECONDS = 0.05
+"""As many tasks as may begin in this time are booked with one call."""
+
+LEAST_WAIT = 0.001
+FIRST_RETRY, LAST_RETRY = 0.5, 5.0
+"""Seconds between two calls while the limiter is away; twice as long each time."""
+
+log = get_logger(__name__)
+
+
+class Unavailable(Exception):  # noqa: N818 - it is no error where limits are not waited for
+    """The limiter cannot be reached."""
+
+
+class Books(Protocol):
+    """Where tasks are booked."""
+
+    def book(self, limits: "tuple[RateLimit, ...]", want: int, ahead: float) -> gcra.Booking:
+        """Book up to so many tasks.
+
+        Raises:
+            Unavailable: nobody knows whether any was.
+        """
+        ...
+
+
+class LimitedBucket:
+    """Limited tasks that wait, and when the next ones may begin; `kombu.utils.limits.TokenBucket`.
+
+    Used under the consumer's lock, or in the event loop's thread.
+    """
+
+    def __init__(
+        self,
+        limits: "tuple[RateLimit, ...]",
+        books: Books,
+        wait: bool,
+        clock: "Callable[[], float]" = monotonic,
+        chance: "Callable[[], float]" = random.random,
+    ) -> None:
+        self.limits = limits
+        self.contents: deque[Any] = deque()
+        self.began = 0
+        """Tasks that were let go."""
+        self.expired = 0
+        """Bookings that came to nothing, for the worker was late."""
+        self.waited = 0.0
+        """Seconds in which tasks waited for this."""
+        self._books, self._wait = books, wait
+        self._clock, self._chance = clock, chance
+        self._slots: deque[float] = deque()
+        """When booked tasks may begin."""
+        self._ask_at = 0.0
+        self._open_until = 0.0
+        self._retry = FIRST_RETRY
+        self._waits_since: Optional[float] = None
+        rate = 1 / max(limit.interval for limit in limits)
+        self._batch = max(1, math.ceil(rate * BATCH_SECONDS))
+        several = len(limits) > 1
+        self._ahead = 0.0 if several else min(max(gcra.AHEAD, 1 / rate), gcra.MOST_AHEAD)
+        self.most_held = math.ceil(2 * rate)
+        """Of these tasks a worker takes so many beyond its prefetch: for two seconds."""
+
+    fill_rate = property(lambda self: 1 / max(limit.interval for limit in self.limits))
+    """Tasks a second."""
+
+    def add(self, item: Any) -> None:
+        """Have a task wait."""
+        self.contents.append(item)
+
+    def pop(self) -> Any:
+        """The next that waits."""
+        return self.contents.popleft()
+
+    def clear_pending(self) -> None:
+        """Forget what waits."""
+        self.contents.clear()
+        self._went_on(self._clock())
+
+    def can_consume(self, tokens: int = 1) -> bool:
+        """Whether a task may begin now; then it has to."""
+        now = self._clock()
+        if self._may(now, tokens):
+            self.began += 1
+            self._went_on(now)
+            return True
+        if self._waits_since is None:
+            self._waits_since = now
+        return False
+
+    def expected_time(self, tokens: int = 1) -> float:  # noqa: ARG002 - kombu's
+        """Seconds until it is worth asking again."""
+        at = self._slots[0] if self._slots else self._ask_at
+        return max(at - self._clock(), LEAST_WAIT)
+
+    def _went_on(self, now: float) -> None:
+        if self._waits_since is not None:
+            self.waited += now - self._waits_since
+            self._waits_since = None
+
+    def _may(self, now: float, tokens: int) -> bool:
+        if now < self._open_until:
+            return True
+        while self._slots and self._slots[0] < now - gcra.LATE:
+            self._slots.popleft()
+            self.expired += 1
+        # Before the last is used: a worker that is late would ask too late for the next.
+        missing = max(len(self.contents), tokens) - len(self._slots)
+        if missing > 0 and len(self._slots) <= self._batch // 2 and now >= self._ask_at:
+            self._ask(now, min(missing, self._batch))
+            now = self._clock()
+        if self._slots and self._slots[0] <= now:
+            self._slots.popleft()
+            return True
+        return now < self._open_until
+
+    def _ask(self, now: float, want: int) -> None:
+        try:
+            booked = self._books.book(self.limits, want, self._ahead)
+        except Unavailable as error:
+            self._away(now, error)
+            return
+        if self._retry > FIRST_RETRY:
+            log.warning("umbel: the rate limiter answers again")
+        self._retry = FIRST_RETRY
+        heard = self._clock()  # not before the server's time of the answer
+        if booked.number:
+            self._slots.extend(
+                heard + max(0.0, booked.first + n * booked.interval) for n in range(booked.number)
+            )
+            return
+        # All of an application's workers wait for the same: they must not ask at the same time.
+        self._ask_at = heard + booked.retry + self._ahead * (0.25 + 0.5 * self._chance())
+
+    def _away(self, now: float, error: Unavailable) -> None:
+        if self._retry == FIRST_RETRY:
+            does = "wait" if self._wait else "run without a limit"
+            log.warning("umbel: the rate limiter is away, limited tasks %s: %s", does, error)
+        pause = self._retry * (0.75 + 0.5 * self._chance())
+        self._retry = min(2 * self._retry, LAST_RETRY)
+        if self._wait:
+            self._ask_at = now + pause
+        else:
+            self._open_until = self._ask_at = now + pause

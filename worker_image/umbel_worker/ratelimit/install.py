@@ -1,0 +1,210 @@
+"""Hold this worker to its application's rate limits, which may change while it runs.
+
+A worker that starts reads them from the limiter's Redis; later the operator tells it, by remote
+control. While that Redis does not answer at the start nothing is known, so every task waits.
+"""
+
+import os
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from celery.utils.imports import symbol_by_name
+from celery.utils.log import get_logger
+from celery.worker.control import control_command
+from kombu.connection import Connection
+
+from umbel_worker.contract import WorkerConfig
+from umbel_worker.rate_limits import COMMAND, LIMITER_ENV, NO_LIMITS, RateLimit, RateLimits
+from umbel_worker.ratelimit.bucket import LimitedBucket, Unavailable
+
+if TYPE_CHECKING:
+    from umbel_worker.ratelimit.books import Limiter
+
+    class Consumer:
+        """What is used of `umbel_worker.drain.Draining` and of Celery's consumer."""
+
+        qos: Any
+        timer: Any
+
+        def bucket_for_task(self, task: Any) -> Any:
+            """What a task's own rate limit asks for."""
+
+        def on_ready(self) -> None:
+            """Take note that the queues are consumed from."""
+
+        def reset_rate_limits(self) -> None:
+            """Make the buckets anew; what waits goes into them."""
+
+        def _limit_task(self, request: Any, bucket: Any, tokens: int) -> Any:
+            """Have a task wait."""
+
+        def _limit_move_to_pool(self, request: Any) -> None:
+            """Let a task run."""
+
+else:
+    Consumer = object
+
+SECONDS = 0.25
+"""For the limiter to connect, and to answer: the event loop waits for it."""
+
+AGAIN_SECONDS = 1.0
+"""Between two tries to read the limits at the start."""
+
+EVERY_TASK = RateLimit("*", 1.0, 1, 1, shared=True)
+"""Stands for limits that are not known yet."""
+
+log = get_logger(__name__)
+
+
+class RateLimiting:
+    """The limits of this worker, and its limited tasks."""
+
+    def __init__(self, limiter: "Limiter") -> None:
+        self._limiter = limiter
+        self._buckets: dict[tuple[RateLimit, ...], LimitedBucket] = {}
+        self.limits: Optional[RateLimits] = None
+        """None while they are not known."""
+
+    @property
+    def digest(self) -> str:
+        """Of the limits in force; a word of its own while they are not known."""
+        return "unknown" if self.limits is None else self.limits.digest
+
+    @property
+    def calls(self) -> int:
+        """To the limiter's Redis, so far."""
+        return self._limiter.calls
+
+    def buckets(self) -> "list[LimitedBucket]":
+        """Of every set of limits that some task is under."""
+        return list(self._buckets.values())
+
+    def bucket_for(self, name: str) -> Optional[LimitedBucket]:
+        """The bucket of a task; None where nothing limits it."""
+        if name.startswith("celery."):
+            return None
+        limits = (EVERY_TASK,) if self.limits is None else self.limits.of(name)
+        if limits and limits not in self._buckets:
+            wait = self.limits is None or self.limits.wait
+            self._buckets[limits] = LimitedBucket(limits, self, wait)
+        return self._buckets.get(limits)
+
+    def book(self, limits: "tuple[RateLimit, ...]", want: int, ahead: float) -> Any:
+        """As `umbel_worker.ratelimit.bucket.Books.book`."""
+        if self.limits is None:
+            message = "the limits are not known yet"
+            raise Unavailable(message)
+        return self._limiter.book(limits, want, ahead)
+
+    def read(self) -> Optional[RateLimits]:
+        """The limits from the limiter's Redis; None where it does not answer."""
+        try:
+            return RateLimits.from_json(self._limiter.definition())
+        except Unavailable as error:
+            log.warning("umbel: the rate limits cannot be read, so tasks wait: %s", error)
+            return None
+        except ValueError as error:
+            log.error("umbel: there are no rate limits: they cannot be understood: %s", error)
+            return NO_LIMITS
+
+    def change(self, limits: RateLimits) -> None:
+        """These hold from now on; the consumer makes its buckets anew."""
+        self.limits, self._buckets = limits, {}
+
+
+class Limiting(Consumer):
+    """A consumer whose tasks are limited over all pods; mixed in above `drain.Draining`."""
+
+    umbel_rates: RateLimiting
+
+    def bucket_for_task(self, task: Any) -> Any:
+        """The TaskQueue's limits win over the task's own."""
+        return self.umbel_rates.bucket_for(task.name) or super().bucket_for_task(task)
+
+    def on_ready(self) -> None:
+        """Called whenever the loop begins on a new connection."""
+        super().on_ready()
+        if self.umbel_rates.limits is None:
+            self._learn()
+
+    def _learn(self) -> None:
+        rates = self.umbel_rates
+        if rates.limits is not None:
+            return  # the operator was faster
+        limits = rates.read()
+        if limits is None:
+            self.timer.call_after(AGAIN_SECONDS, self._learn)
+        else:
+            self.umbel_limit(limits)
+
+    def umbel_limit(self, limits: RateLimits) -> None:
+        """These hold from now on, for what waits too."""
+        known = self.umbel_rates.limits is not None
+        self.umbel_rates.change(limits)
+        self.reset_rate_limits()
+        if known or limits.limits:
+            log.warning("umbel: %d rate limits are in force", len(limits.limits))
+
+    def _limit_task(self, request: Any, bucket: Any, tokens: int) -> Any:
+        """Called for a task that has a limit; what waits for it keeps no other from coming."""
+        if isinstance(bucket, LimitedBucket) and len(bucket.contents) < bucket.most_held:
+            request.umbel_beyond_prefetch = True
+            self.qos.increment_eventually()
+        return super()._limit_task(request, bucket, tokens)
+
+    def _limit_move_to_pool(self, request: Any) -> None:
+        """Called when it may begin."""
+        if getattr(request, "umbel_beyond_prefetch", False):
+            request.umbel_beyond_prefetch = False
+            self.qos.decrement_eventually()
+        super()._limit_move_to_pool(request)
+
+
+def install(worker: Any, config: WorkerConfig) -> Optional[RateLimiting]:
+    """Mix `Limiting` into the consumer class of this worker, where there is a Redis.
+
+    Args:
+        worker: Celery's WorkController, at its `worker_init`, after `drain`.
+        config: Whose worker it is.
+
+    Returns:
+        None where there is neither a Redis for limits nor one as broker.
+    """
+    url = os.environ.get(LIMITER_ENV)
+    if config.task_queue is None or not (url or worker._conninfo.transport.driver_type == "redis"):
+        return None
+    # Not at the top: where there is no Redis, there may be no redis-py to import.
+    from umbel_worker.ratelimit.books import Limiter
+
+    rates = RateLimiting(Limiter(_connecting(worker.app, url), config.task_queue))
+    used = symbol_by_name(worker.consumer_cls)
+    members = {"umbel_rates": rates, "__doc__": used.__doc__}
+    worker.consumer_cls = type(f"Limiting{used.__name__}", (Limiting, used), members)
+    control_command(name=COMMAND, args=[("limits", str)])(_on_command)
+    return rates
+
+
+def _connecting(app: Any, url: Optional[str]) -> "Callable[[], tuple[Any, str]]":
+    def connect() -> "tuple[Any, str]":
+        from redis import Redis
+
+        connection: Any = app.connection_for_write()
+        if url:
+            connection = Connection(url)  # type: ignore[no-untyped-call]
+        options = connection.transport_options or {}
+        connection.transport_options = {
+            **options, "socket_timeout": SECONDS, "socket_connect_timeout": SECONDS,
+        }  # fmt: skip
+        channel = connection.default_channel  # kombu knows Sentinel and TLS
+        return Redis(connection_pool=channel.pool), "" if url else channel.global_keyprefix
+
+    return connect
+
+
+def _on_command(state: Any, limits: str = "", **_: Any) -> "dict[str, str]":
+    """The operator's word that the rate limits have changed."""
+    consumer = state.consumer
+    try:
+        consumer.umbel_limit(RateLimits.from_json(limits))
+    except ValueError as error:
+        return {"error": str(error)}
+    return {"ok": consumer.umbel_rates.digest}
