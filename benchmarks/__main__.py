@@ -15,6 +15,8 @@ from benchmarks import (
     kills,
     nodekill,
     overrun,
+    ratechurn,
+    rates,
     reports,
     scalein,
     spike,
@@ -74,6 +76,12 @@ BENCHMARKS["overrun"] = Benchmark(
 )
 BENCHMARKS["deaths"] = Benchmark(
     headings=deaths.HEADINGS, run=deaths.run, trials={"redis": 20, "rabbitmq": 20}
+)
+BENCHMARKS["rates"] = Benchmark(
+    headings=rates.HEADINGS, run=rates.run, trials={"redis": 1, "rabbitmq": 1}
+)
+BENCHMARKS["ratechurn"] = Benchmark(
+    headings=ratechurn.HEADINGS, run=ratechurn.run, trials={"redis": 1, "rabbitmq": 1}
 )
 BROKERS = ("redis", "rabbitmq")
 

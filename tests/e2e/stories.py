@@ -113,7 +113,7 @@ class Story:
         found = (c for c in self.status().get("conditions", ()) if c["type"] == kind)
         return next(found, {})
 
-    def until(self, kind: str, status: str, seconds: float = 30, **also: str) -> Json:
+    def until(self, kind: str, status: str, seconds: float = 30, **also: object) -> Json:
         """Wait for a condition to have this status, and this reason if one is named."""
         wanted = {"status": status, **also}
         return eventually(
