@@ -41,10 +41,10 @@ class Reporter:
 
     async def invalid(self, turn: Turn, error: InvalidSpec) -> QueueReport:
         """Report a TaskQueue that cannot be parsed."""
-        metadata = turn.raw["metadata"]
+        metadata, current = turn.raw["metadata"], conditions.invalid(error)
         written = invalid_status(
             metadata["generation"],
-            conditions.invalid(error),
+            current,
             turn.raw.get("status") or {},
             self._clock.now_rfc3339(),
         )
@@ -56,6 +56,7 @@ class Reporter:
             broker_up=None,
             pools=(),
             queues={},
+            conditions=current,
         )
 
     async def tended(
@@ -96,6 +97,7 @@ class Reporter:
             queues=result.queues if isinstance(result, BrokerReading) else {},
             health=health,
             memory_full_in_seconds=turn.full_in_seconds,
+            conditions=current,
         )
 
     async def _write(self, turn: Turn, written: Mapping[str, Any]) -> None:

@@ -152,3 +152,5 @@ class QueueReport:
     """What the broker says of itself."""
     memory_full_in_seconds: float | None = None
     """Until its memory is full at this rate; None where it does not grow, or is unknown."""
+    conditions: Sequence[Condition] = ()
+    """As they are in the status."""

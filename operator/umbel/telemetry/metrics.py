@@ -94,13 +94,21 @@ class Metrics(Collector):
 def _taskqueue_gauges(reports: Sequence[QueueReport]) -> Iterator[Metric]:
     ready = GaugeMetricFamily("umbel_taskqueue_ready", "1 while Ready is True.", labels=TASKQUEUE)
     up = GaugeMetricFamily("umbel_broker_up", "1 while the broker can be read.", labels=TASKQUEUE)
+    condition = GaugeMetricFamily(
+        "umbel_taskqueue_condition",
+        "1 for the status and reason that each condition has.",
+        labels=(*TASKQUEUE, "condition", "status", "reason"),
+    )
     for report in reports:
         labels = (report.namespace, report.name)
         ready.add_metric(labels, report.ready)
         if report.broker_up is not None:
             up.add_metric(labels, report.broker_up)
+        for each in report.conditions:
+            condition.add_metric((*labels, each.type, each.status, each.reason), 1)
     yield ready
     yield up
+    yield condition
 
 
 def _broker_gauges(reports: Sequence[QueueReport]) -> Iterator[Metric]:

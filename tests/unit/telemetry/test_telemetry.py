@@ -9,6 +9,7 @@ from tests.builders import a_decision, a_pool_report, a_snapshot
 
 from umbel.autoscaling.reasons import Reason
 from umbel.autoscaling.snapshot import QueueCounts
+from umbel.status.conditions import workers_healthy
 from umbel.status.report import QueueReport
 from umbel.telemetry.metrics import Metrics
 from umbel.telemetry.server import HttpServer
@@ -84,6 +85,15 @@ def test_a_taskqueue_that_is_not_valid_says_nothing_of_its_broker():
 
     assert value(metrics, "umbel_taskqueue_ready", SHOP) == 0
     assert value(metrics, "umbel_broker_up", SHOP) is None
+
+
+def test_every_condition_tells_its_status_and_reason():
+    metrics = metrics_of(a_report(conditions=[workers_healthy(["pool long: it is stuck"])]))
+    healthy = SHOP | {"condition": "WorkersHealthy", "status": "False", "reason": "PodsFailing"}
+
+    assert value(metrics, "umbel_taskqueue_condition", healthy) == 1
+    metrics.publish([a_report(conditions=[workers_healthy([])])])
+    assert value(metrics, "umbel_taskqueue_condition", healthy) is None
 
 
 def test_a_reason_that_changed_leaves_no_old_series():
