@@ -4,6 +4,7 @@ import random
 import time
 
 import pytest
+from kombu.exceptions import OperationalError
 from redis import Redis
 from tests.integration.servers import RedisServer
 
@@ -61,3 +62,13 @@ def test_a_refusal_is_the_same_as_silence(redis_server: RedisServer):
         client.lpush(f"umbel.limit.{OWNER}.{limit.id}", "no number")
         with pytest.raises(Unavailable):
             limiter.book((limit,), 1, gcra.AHEAD)
+
+
+def test_whatever_keeps_it_from_its_redis_is_the_same_as_silence():
+    """kombu's own error, once not caught, left a worker's limited tasks waiting for ever."""
+
+    def connect() -> tuple["Redis", str]:
+        raise OperationalError
+
+    with pytest.raises(Unavailable):
+        Limiter(connect, OWNER).book((RateLimit("*", 1.0, 1, 1, shared=True),), 1, gcra.AHEAD)

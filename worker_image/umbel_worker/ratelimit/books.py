@@ -4,7 +4,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from kombu.utils.encoding import bytes_to_str
-from redis.exceptions import RedisError
 
 from umbel_worker.rate_limits import bucket_key, definitions_key
 from umbel_worker.ratelimit import gcra
@@ -112,6 +111,6 @@ class Limiter:
             if self._redis is None:
                 self._redis, self._prefix = self._connect()
             return ask(self._redis, self._prefix)
-        except (RedisError, OSError) as error:
+        except Exception as error:  # redis-py's, kombu's and the socket's; unsettled are all alike
             self._redis = None  # a new one finds where the primary is now
             raise Unavailable(type(error).__name__) from error

@@ -194,7 +194,8 @@ def _connecting(app: Any, url: Optional[str]) -> "Callable[[], tuple[Any, str]]"
         connection.transport_options = {
             **options, "socket_timeout": SECONDS, "socket_connect_timeout": SECONDS,
         }  # fmt: skip
-        channel = connection.default_channel  # kombu knows Sentinel and TLS
+        # kombu knows Sentinel and TLS. Not its default channel, which is waited for without end.
+        channel = connection.channel()
         return Redis(connection_pool=channel.pool), "" if url else channel.global_keyprefix
 
     return connect

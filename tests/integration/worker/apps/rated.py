@@ -2,18 +2,19 @@
 
 from bodies import quick, tell
 from celery import Celery
-from celery.worker.request import Request
+from celery.worker.consumer import consumer
 
 app = Celery("shop", broker="redis://nowhere.invalid")
 app.conf.task_ignore_result = True
+app.task(quick, name="quick")
+
+_reserved = consumer.task_reserved
 
 
-class LetGo(Request):
-    """Called upon by the consumer once the task may begin."""
-
-    def execute_using_pool(self, pool, **options):
-        tell("go", self.id)
-        return super().execute_using_pool(pool, **options)
+def let_go(request):
+    """What Celery's consumer calls when a limited task need wait no more."""
+    tell("go", request.id)
+    _reserved(request)
 
 
-app.task(quick, name="quick", Request=LetGo)
+consumer.task_reserved = let_go
