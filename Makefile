@@ -38,7 +38,7 @@ matrix: venv ## Settings win: every supported Celery, application style, pool an
 
 .PHONY: e2e
 e2e: venv cluster-up images ## End-to-end tests on the cluster
-	$(in_cluster) .venv/bin/pytest -m e2e tests/contract tests/e2e
+	$(in_cluster) .venv/bin/pytest --durations=10 -m e2e tests/contract tests/e2e
 
 .PHONY: bench
 bench: venv cluster-up images ## Measure what the README claims
