@@ -1,7 +1,8 @@
 """How the operator itself is set up: from the environment, which the chart fills."""
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from umbel import __version__
@@ -27,6 +28,9 @@ class Settings:
     """UMBEL_LOG_LEVEL: DEBUG, INFO, WARNING or ERROR."""
     log_format: str = "text"
     """UMBEL_LOG_FORMAT: text or json."""
+    watch_namespaces: tuple[str, ...] = ()
+    """UMBEL_WATCH_NAMESPACES: separated by commas; TaskQueues elsewhere are not looked at, and no
+    right is needed there. Empty: the whole cluster. `umbel run --namespace` wins."""
     lease_namespace: str = ""
     """UMBEL_LEASE_NAMESPACE: where the Lease is by which one of several operators leads. Empty:
     this one leads alone, and nobody else may run."""
@@ -52,6 +56,8 @@ class Settings:
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOG_FORMATS = ("text", "json")
+NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+"""A DNS label, as Kubernetes demands."""
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 
 
@@ -74,10 +80,34 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         http_port=_port(environ, "UMBEL_HTTP_PORT", default.http_port),
         log_level=_choice(environ, "UMBEL_LOG_LEVEL", default.log_level, LOG_LEVELS),
         log_format=_choice(environ, "UMBEL_LOG_FORMAT", default.log_format, LOG_FORMATS),
+        watch_namespaces=_namespaces(environ, "UMBEL_WATCH_NAMESPACES"),
         lease_namespace=environ.get("UMBEL_LEASE_NAMESPACE") or default.lease_namespace,
         lease_name=environ.get("UMBEL_LEASE_NAME") or default.lease_name,
         pod_name=environ.get("UMBEL_POD_NAME") or default.pod_name,
     )
+
+
+def namespaces(names: Iterable[str], origin: str) -> tuple[str, ...]:
+    """Names of namespaces, each once and in order.
+
+    Args:
+        names: as somebody wrote them.
+        origin: where, for the error.
+
+    Raises:
+        InvalidSettings: one cannot be the name of a namespace.
+    """
+    found = [name.strip() for name in names]
+    for name in found:
+        if not NAMESPACE.fullmatch(name):
+            message = f"{origin} is {name!r}: write names of namespaces, no patterns"
+            raise InvalidSettings(message)
+    return tuple(dict.fromkeys(found))
+
+
+def _namespaces(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    text = environ.get(name, "").strip()
+    return namespaces(text.split(","), name) if text else ()
 
 
 def _number(

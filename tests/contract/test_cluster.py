@@ -216,6 +216,17 @@ async def test_only_labelled_children_are_listed_and_every_taskqueue(harness: Ha
     assert await names("Pod") == []
 
 
+async def test_a_listing_of_one_namespace_holds_what_is_in_it_alone(harness: Harness):
+    made = await harness.put(a_manifest(harness))
+
+    here, version = await harness.cluster.list_owned("TaskQueue", harness.namespace)
+    elsewhere, _ = await harness.cluster.list_owned("TaskQueue", "umbel-nowhere")
+
+    assert [raw["metadata"]["uid"] for raw in here] == [made["metadata"]["uid"]]
+    assert version >= version_of(made)
+    assert elsewhere == []
+
+
 def a_pod_manifest(harness: Harness) -> dict[str, Any]:
     container = {"name": "worker", "image": "registry.example/none:1"}
     metadata = {"name": "shop-long-1", "namespace": harness.namespace}

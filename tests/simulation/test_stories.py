@@ -106,6 +106,37 @@ async def test_an_operator_that_restarts_after_the_work_is_done_waits_out_the_wi
     assert world.sizes_written("shop-long") == [7, 0]
 
 
+async def test_a_taskqueue_is_left_alone_until_its_namespace_could_be_listed():
+    billing = a_body(namespace="billing", uid="uid-in-billing")
+    world = World(a_body(), billing, namespaces=("default", "billing"))
+    world.cluster.put(a_secret(namespace="billing"))
+    world.cluster.forbidden = {"billing"}
+
+    await world.advance(10)  # the watches tell of it all the same
+    assert ("billing", "shop") in world.circle.cache.taskqueues
+    assert world.tended() == {"default"}
+
+    world.cluster.forbidden = set()
+    await world.advance(20)
+    assert world.tended() == {"default", "billing"}
+    assert world.cluster.object("Deployment", "shop-long", "billing")
+
+
+async def test_a_namespace_that_loses_its_rights_does_not_hold_up_another():
+    billing = a_body(namespace="billing", uid="uid-in-billing")
+    world = World(a_body(), billing, namespaces=("default", "billing"))
+    world.cluster.put(a_secret(namespace="billing"))
+    await world.advance(10)
+    world.cluster.forbidden = {"billing"}
+    world.start_operator()  # what the last one knew is gone
+
+    world.broker.put("reports", 7)
+    await world.advance(4)
+
+    assert world.size("shop-long") > 0
+    assert world.tended() == {"default"}
+
+
 async def test_three_times_more_than_the_pools_can_do_is_told_within_three_ticks():
     world = World(a_body(), runtime_seconds=10)  # 10 slots: 1 task/s
     world.broker.put("reports", 10)

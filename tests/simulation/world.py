@@ -49,13 +49,19 @@ class Pod:
 
 class World:
     def __init__(
-        self, *bodies: Mapping[str, Any], runtime_seconds: float = 10.0, start_seconds: float = 4.0
+        self,
+        *bodies: Mapping[str, Any],
+        runtime_seconds: float = 10.0,
+        start_seconds: float = 4.0,
+        namespaces: tuple[str, ...] = (),
     ) -> None:
         self.clock = VirtualClock()
         self.cluster = FakeCluster()
         self.brokers = FakeBrokers(self.clock.monotonic)
         self.runtime_seconds = runtime_seconds
         self.start_seconds = start_seconds
+        self.namespaces = namespaces
+        """Those that are watched; empty: all."""
         self.pods: list[Pod] = []
         self.made = 0
         self.done = 0
@@ -85,7 +91,7 @@ class World:
                 clock=self.clock,
                 chance=random.Random(1),
             ),
-            Settings(),
+            Settings(watch_namespaces=self.namespaces),
             self.metrics,
         )
 
@@ -137,6 +143,14 @@ class World:
     def size(self, deployment: str) -> int:
         return int(self.cluster.object("Deployment", deployment)["spec"]["replicas"])
 
+    def tended(self) -> set[str]:
+        """Namespaces of the TaskQueues that the last turn decided and reported."""
+        families = {family.name: family for family in self.metrics.registry.collect()}
+        return {
+            sample.labels["taskqueue_namespace"]
+            for sample in families["umbel_taskqueue_ready"].samples
+        }
+
     def sizes_written(self, deployment: str) -> list[int]:
         return [size for _, name, size in self.cluster.scales if name == deployment]
 
@@ -163,6 +177,8 @@ class World:
             deployment = self.cluster.object("Deployment", name)
             if "template" not in deployment["spec"]:
                 continue  # somebody else's
+            if POOL_LABEL not in deployment["metadata"]["labels"]:
+                continue  # beat's; a test puts its pod in
             mine = [p for p in self.pods if p.name.startswith(f"{name}-") and not p.stopping]
             wanted = deployment["spec"]["replicas"]
             mine += [self._new_pod(deployment) for _ in range(wanted - len(mine))]

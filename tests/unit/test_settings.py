@@ -17,6 +17,7 @@ def test_every_variable_is_read():
             "UMBEL_RUNTIME_IMAGE": "registry.example/runtime:2",
             "UMBEL_RUNTIME_IMAGE_PULL_POLICY": "Never",
             "UMBEL_HTTP_PORT": "9000",
+            "UMBEL_WATCH_NAMESPACES": "shop, billing,shop",
             "UMBEL_LOG_LEVEL": "DEBUG",
             "UMBEL_LOG_FORMAT": "json",
         }
@@ -27,6 +28,7 @@ def test_every_variable_is_read():
         runtime_image="registry.example/runtime:2",
         runtime_image_pull_policy="Never",
         http_port=9000,
+        watch_namespaces=("shop", "billing"),
         log_level="DEBUG",
         log_format="json",
     )
@@ -44,6 +46,8 @@ def test_every_variable_is_read():
         ("UMBEL_LOG_LEVEL", "debug", "one of DEBUG, INFO"),
         ("UMBEL_LOG_FORMAT", "xml", "one of text, json"),
         ("UMBEL_RUNTIME_IMAGE_PULL_POLICY", "Sometimes", "one of Always"),
+        ("UMBEL_WATCH_NAMESPACES", "team-*", "names of namespaces, no patterns"),
+        ("UMBEL_WATCH_NAMESPACES", "Shop", "names of namespaces, no patterns"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_name_and_the_cure(name: str, value: str, cure: str):
@@ -53,6 +57,12 @@ def test_a_wrong_value_is_refused_with_its_name_and_the_cure(name: str, value: s
     assert name in str(refused.value)
     assert repr(value) in str(refused.value)
     assert cure in str(refused.value)
+
+
+@pytest.mark.parametrize("text", [",", "shop,", "shop,,billing"])
+def test_a_list_with_a_hole_in_it_does_not_become_the_whole_cluster(text: str):
+    with pytest.raises(InvalidSettings, match="UMBEL_WATCH_NAMESPACES is ''"):
+        from_environment({"UMBEL_WATCH_NAMESPACES": text})
 
 
 def test_the_circle_stands_still_after_ten_ticks_but_never_before_half_a_minute():

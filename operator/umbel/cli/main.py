@@ -5,13 +5,14 @@ The operator is imported only where it is to run: `umbel check` answers in a mom
 
 import argparse
 import asyncio
+import dataclasses
 import os
 import sys
 
 from umbel import __version__
 from umbel.cli import check, simulate
 from umbel.resources.pod import RuntimeImage
-from umbel.settings import InvalidSettings, Settings, from_environment
+from umbel.settings import InvalidSettings, Settings, from_environment, namespaces
 
 RUN = """\
 environment:
@@ -19,6 +20,7 @@ environment:
   UMBEL_RUNTIME_IMAGE               image that carries umbel_worker into the users' pods
   UMBEL_RUNTIME_IMAGE_PULL_POLICY   Always, IfNotPresent (default) or Never
   UMBEL_HTTP_PORT                   of /metrics, /healthz and /readyz (default 8080)
+  UMBEL_WATCH_NAMESPACES            separated by commas; the whole cluster where it is empty
   UMBEL_LOG_LEVEL                   DEBUG, INFO (default), WARNING or ERROR
   UMBEL_LOG_FORMAT                  text (default) or json
   KUBECONFIG                        the cluster, when not run in a pod
@@ -41,7 +43,13 @@ def parser() -> argparse.ArgumentParser:
         epilog=RUN,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    running.set_defaults(act=lambda _: _run())
+    running.add_argument(
+        "--namespace",
+        action="append",
+        default=[],
+        help="look after TaskQueues of this namespace only; may be repeated",
+    )
+    running.set_defaults(act=lambda given: _run(given.namespace))
     checking = commands.add_parser(
         "check",
         help="say what is wrong with the TaskQueues of a file, without a cluster",
@@ -95,13 +103,16 @@ def _render(given: argparse.Namespace) -> int:
     return check.render(given.file, given.namespace, runtime, given.output)
 
 
-def _run() -> int:
+def _run(watched: list[str]) -> int:
     """0 after a clean stop, 1 where the operator cannot run."""
     from umbel.cli.run import configure_logging, run
     from umbel.cluster.errors import ClusterError
 
     try:
         settings = from_environment()
+        if watched:
+            only = namespaces(watched, "--namespace")
+            settings = dataclasses.replace(settings, watch_namespaces=only)
     except InvalidSettings as error:
         print(f"umbel: {error}", file=sys.stderr)  # noqa: T201 - before logging is set up
         return 1

@@ -8,8 +8,7 @@ import random
 import secrets
 import signal
 import socket
-
-import kopf
+from collections.abc import Sequence
 
 from umbel import __version__
 from umbel.brokers.factory import KombuBrokers
@@ -71,9 +70,10 @@ async def run(settings: Settings) -> None:
         role=tenure.role,
     )
     await server.start()
-    log.info("umbel %s: a turn every %g s", __version__, settings.tick_seconds)
+    where = ", ".join(settings.watch_namespaces) or "all namespaces"
+    log.info("umbel %s: a turn every %g s, for %s", __version__, settings.tick_seconds, where)
     try:
-        await _until_stopped(tenure, lister.cache)
+        await _until_stopped(tenure, lister.cache, settings.watch_namespaces)
     finally:
         await server.stop()
         await cluster.close()
@@ -93,7 +93,13 @@ def _assemble(cluster: Kubernetes, settings: Settings, metrics: Metrics) -> tupl
         chance=random.Random(),  # noqa: S311 - jitter, no secret
         leadership=candidate,
     )
-    lister = Lister(cluster, Cache(), metrics, resync_seconds=settings.resync_seconds)
+    lister = Lister(
+        cluster,
+        Cache(),
+        metrics,
+        resync_seconds=settings.resync_seconds,
+        namespaces=settings.watch_namespaces,
+    )
 
     def make_circle() -> Circle:
         return Circle(world, settings, metrics, lister)
@@ -113,21 +119,13 @@ def _candidate(cluster: Kubernetes, clock: SystemClock, settings: Settings) -> C
     return Election(cluster, clock, campaign)
 
 
-async def _until_stopped(tenure: Tenure, cache: Cache) -> None:
+async def _until_stopped(tenure: Tenure, cache: Cache, namespaces: Sequence[str]) -> None:
     """The watches and the tenure side by side; when one of them ends, so does the other."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    watches = asyncio.create_task(
-        kopf.operator(
-            clusterwide=True,
-            standalone=True,
-            settings=watch.settings(),
-            registry=watch.registry(cache),
-            stop_flag=stop,
-        )
-    )
+    watches = asyncio.create_task(watch.watch(cache, namespaces, stop))
     serving = asyncio.create_task(tenure.run())
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({watches, serving, stopped}, return_when=asyncio.FIRST_COMPLETED)

@@ -46,6 +46,8 @@ class FakeCluster:
         """What every mark of a pod gives while it is set."""
         self.scale_failure: ClusterError | None = None
         """What every write of a size gives while it is set."""
+        self.forbidden: set[str] = set()
+        """Namespaces in which every request is refused, and so is a look at the whole cluster."""
         self.requests: list[tuple[str, ...]] = []
         """(verb, kind, namespace, name) of every request that was answered, in order."""
         self.scales: list[tuple[str, str, int]] = []
@@ -60,10 +62,11 @@ class FakeCluster:
 
     # --- what the circle does
 
-    async def list_owned(self, kind: str) -> tuple[list[Object], int]:
+    async def list_owned(self, kind: str, namespace: str | None = None) -> tuple[list[Object], int]:
         """As `Cluster.list_owned`."""
-        self._answer("list", kind)
-        return [copy.deepcopy(raw) for raw in self._of_kind(kind)], self._version
+        self._answer("list", kind, *([namespace] if namespace else []))
+        found = [raw for raw in self._of_kind(kind) if _is_in(namespace, raw)]
+        return copy.deepcopy(found), self._version
 
     async def get(self, kind: str, namespace: str, name: str) -> Object:
         """As `Cluster.get`."""
@@ -176,6 +179,9 @@ class FakeCluster:
     def _answer(self, verb: str, *what: str) -> None:
         if self.failure is not None:
             raise self.failure
+        if self.forbidden and (len(what) == 1 or what[1] in self.forbidden):
+            message = f"cannot {verb} {' '.join(what)}"
+            raise ClusterError(message, status=403)
         self.requests.append((verb, *what))
 
     def _of_kind(self, kind: str) -> Iterator[Object]:
@@ -233,6 +239,10 @@ class FakeCluster:
 
 def _key(body: Mapping[str, Any]) -> Key:
     return (body["kind"], body["metadata"]["namespace"], body["metadata"]["name"])
+
+
+def _is_in(namespace: str | None, raw: Object) -> bool:
+    return namespace is None or raw["metadata"]["namespace"] == namespace
 
 
 def _owned_by(raw: Object, owner: Object) -> bool:

@@ -78,8 +78,14 @@ class Kubernetes:
         """Release every connection."""
         await self._api.close()
 
-    async def list_owned(self, kind: str) -> tuple[list[dict[str, Any]], int]:
+    async def list_owned(
+        self, kind: str, namespace: str | None = None
+    ) -> tuple[list[dict[str, Any]], int]:
         """Every object of a kind that carries umbel's label, or every TaskQueue.
+
+        Args:
+            kind: of the objects.
+            namespace: theirs; None for the whole cluster.
 
         Returns:
             The objects and the resourceVersion of the listing's start.
@@ -89,7 +95,7 @@ class Kubernetes:
             query["labelSelector"] = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
         items: list[dict[str, Any]] = []
         while True:
-            page = await self._request("GET", _path(kind), query=query)
+            page = await self._request("GET", _path(kind, namespace), query=query)
             items += page["items"]
             following = page["metadata"].get("continue")
             if not following:

@@ -86,37 +86,44 @@ class Cache:
         else:
             self.pods[view.key] = view
 
-    def replace(self, kind: str, items: Sequence[Raw], version: int) -> None:
+    def replace(
+        self, kind: str, items: Sequence[Raw], version: int, namespace: str | None = None
+    ) -> None:
         """Take in a full listing of a kind; what is not in it and not newer than it is gone.
 
         Args:
             kind: of the objects.
             items: all of them.
             version: the listing's own resourceVersion.
+            namespace: the one that was listed; None for the whole cluster.
         """
         for raw in items:
             self.see(kind, raw)
         present = {(raw["metadata"]["namespace"], raw["metadata"]["name"]) for raw in items}
+
+        def is_news(key: tuple[str, str], of_version: int) -> bool:
+            """Whether the listing says nothing of it."""
+            return of_version > version or namespace not in (None, key[0])
+
+        def stays(key: tuple[str, str], of_version: int) -> bool:
+            return key in present or is_news(key, of_version)
+
         if kind == "TaskQueue":
             self.taskqueues = {
-                key: raw
-                for key, raw in self.taskqueues.items()
-                if key in present or version_of(raw) > version
+                key: raw for key, raw in self.taskqueues.items() if stays(key, version_of(raw))
             }
         elif kind == "Pod":
-            self.pods = {
-                key: pod
-                for key, pod in self.pods.items()
-                if key in present or pod.version > version
-            }
+            self.pods = {key: pod for key, pod in self.pods.items() if stays(key, pod.version)}
         else:
             self.children = {
                 key: child
                 for key, child in self.children.items()
-                if key[0] != kind or key[1:] in present or child.version > version
+                if key[0] != kind or stays(key[1:], child.version)
             }
         self._buried = {
-            key: when for key, when in self._buried.items() if key[0] != kind or when > version
+            key: when
+            for key, when in self._buried.items()
+            if key[0] != kind or is_news(key[1:], when)
         }
 
     def resized(self, child: ChildView, replicas: int, version: int) -> None:

@@ -77,7 +77,11 @@ class Circle:
         self, world: World, settings: Settings, metrics: Metrics, lister: Lister | None = None
     ) -> None:
         self._lister = lister or Lister(
-            world.cluster, Cache(), metrics, resync_seconds=settings.resync_seconds
+            world.cluster,
+            Cache(),
+            metrics,
+            resync_seconds=settings.resync_seconds,
+            namespaces=settings.watch_namespaces,
         )
         self.cache = self._lister.cache
         self._world = world
@@ -179,11 +183,13 @@ class Circle:
         self._metrics.publish(await self._tend(turns, plans))
 
     def _parse(self) -> dict[Key, _Known]:
-        """Every TaskQueue, parsed once for each version of its spec."""
+        """Every TaskQueue of which enough is known, parsed once for each version of its spec."""
         for gone in self._known.keys() - self.cache.taskqueues.keys():
             del self._known[gone]
             self._shepherd.forget(gone)
         for key, raw in self.cache.taskqueues.items():
+            if not self._lister.is_known(key[0]):
+                continue
             version = (raw["metadata"]["uid"], raw["metadata"].get("generation"))
             known = self._known.get(key)
             if known is None or known.version != version:

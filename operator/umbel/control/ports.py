@@ -246,8 +246,13 @@ class Brokers(Protocol):
 class Cluster(Protocol):
     """The Kubernetes API. Every failure is a `umbel.cluster.errors.ClusterError`."""
 
-    async def list_owned(self, kind: str) -> tuple[list[dict[str, Any]], int]:
-        """Every object of a kind that is umbel's, and the listing's resourceVersion."""
+    async def list_owned(
+        self, kind: str, namespace: str | None = None
+    ) -> tuple[list[dict[str, Any]], int]:
+        """Every object of a kind that is umbel's, and the listing's resourceVersion.
+
+        Of one namespace, or of the whole cluster, which takes other rights.
+        """
         ...
 
     async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any]:

@@ -4,7 +4,10 @@ Only event handlers are registered, so that kopf adds no finalizer, no annotatio
 any object. An event that is lost is made good by the circle's own listing.
 """
 
-from typing import Any
+import asyncio
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
 
 import kopf
 
@@ -18,8 +21,41 @@ CHILDREN = {
     "Pod": ("", "v1", "pods"),
 }
 
+PAUSES_SECONDS: Final = (1.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 60.0)
+"""Between two tries of a watch that goes on failing; the last is repeated."""
 
-def settings() -> kopf.OperatorSettings:
+
+class _ForEver(Iterable[float]):
+    """kopf's pauses between tries, in seconds, without an end.
+
+    kopf gives up after its own pauses, and a watch that is given up ends the whole operator. Where
+    single namespaces are watched, one of them may be deleted, and its rights with it: that must not
+    end the others.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain(PAUSES_SECONDS, itertools.repeat(PAUSES_SECONDS[-1]))
+
+
+async def watch(cache: Cache, namespaces: Sequence[str], stop: asyncio.Event) -> None:
+    """Feed the cache until `stop` is set, from these namespaces; from all where none is named.
+
+    With namespaces, no request is for the whole cluster but for what kinds there are, which
+    everybody may ask.
+
+    The trap: when kopf ends, it cancels every task that was made after it began.
+    """
+    await kopf.operator(
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+        standalone=True,
+        settings=settings(namespaces),
+        registry=registry(cache),
+        stop_flag=stop,
+    )
+
+
+def settings(namespaces: Sequence[str] = ()) -> kopf.OperatorSettings:
     """Settings of kopf: bounded waits, no Events of its own, nothing scanned, nothing stored."""
     chosen = kopf.OperatorSettings()
     chosen.scanning.disabled = True  # would ask for the right to list namespaces and CRDs
@@ -31,6 +67,8 @@ def settings() -> kopf.OperatorSettings:
     chosen.watching.chunk_size = 500
     chosen.networking.connect_timeout = 10
     chosen.networking.request_timeout = 30
+    if namespaces:
+        chosen.networking.error_backoffs = _ForEver()
     for _, _, plural in CHILDREN.values():
         chosen.watching.label_selectors[plural] = MANAGED
     return chosen

@@ -115,3 +115,22 @@ async def test_a_long_listing_is_read_page_by_page(serve: Serve):
     assert version == 12
     assert [query.get("continue") for query in asked] == [None, "next"]
     assert all(query["labelSelector"] for query in asked)
+
+
+async def test_a_listing_of_one_namespace_asks_for_nothing_else(serve: Serve):
+    asked: list[str] = []
+
+    async def empty(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.json_response({"items": [], "metadata": {"resourceVersion": "12"}})
+
+    cluster = await serve(empty)
+    for kind in ("TaskQueue", "Deployment", "PodDisruptionBudget", "Pod"):
+        await cluster.list_owned(kind, "shop")
+
+    assert asked == [
+        "/apis/umbel.dev/v1alpha1/namespaces/shop/taskqueues",
+        "/apis/apps/v1/namespaces/shop/deployments",
+        "/apis/policy/v1/namespaces/shop/poddisruptionbudgets",
+        "/api/v1/namespaces/shop/pods",
+    ]

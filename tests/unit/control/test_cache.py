@@ -65,6 +65,30 @@ def test_what_is_deleted_is_gone_and_news_from_before_does_not_bring_it_back(kin
 
 
 @KINDS
+def test_a_listing_of_one_namespace_says_nothing_of_another(kind: str):
+    cache = Cache()
+    cache.see(kind, an_object("kept", version=5))
+    elsewhere = an_object("gone", version=5)
+    elsewhere["metadata"]["namespace"] = "billing"
+    cache.see(kind, elsewhere)
+
+    cache.replace(kind, [], 9, "billing")
+
+    assert names(cache, kind) == ["kept"]
+
+
+@KINDS
+def test_a_listing_of_one_namespace_does_not_forget_a_deletion_in_another(kind: str):
+    cache = Cache()
+    cache.see(kind, an_object(version=7), deleted=True)
+
+    cache.replace(kind, [], 9, "billing")
+    cache.see(kind, an_object(version=6))
+
+    assert names(cache, kind) == []
+
+
+@KINDS
 def test_a_listing_from_before_a_deletion_does_not_bring_it_back(kind: str):
     cache = Cache()
     cache.see(kind, an_object(version=5))
