@@ -78,8 +78,9 @@ venv:
 services: venv
 	@hack/tools brokers
 	@hack/tools celery
+	@hack/tools prometheus
 	@# In their written order: by number of tests, the longest files would come last, and alone.
-	.venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not e2e and not matrix' tests/contract tests/integration
+	.venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not e2e and not matrix' tests/contract tests/integration tests/monitoring
 	.venv/bin/pytest -q -m matrix tests/integration/worker
 
 # Python's own `operator` would be hidden by a package of that name.

@@ -156,6 +156,8 @@ def a_pod(name: str = "pod-1", **fields: Any) -> PodView:
             "over": False,
             "worker_ended_at": None,
             "stuck": "",
+            "beat": False,
+            "unplaced": "",
         }
         | fields
     )

@@ -32,7 +32,7 @@ FIELD_NAMES = """
     name profile queues pools spec metadata env value valueFrom containers image scaling target
     timeLimits softSeconds hardSeconds minReplicas maxReplicas broker urlSecretRef key resources
     requests limits memory podTemplate labels volumes ports volumeMounts mountPath type redis
-    prioritySteps disruptionBudget maxUnavailable runtime inject
+    prioritySteps disruptionBudget maxUnavailable runtime inject beat enabled schedule claimName
 """
 names = st.sampled_from(FIELD_NAMES.split()) | st.text(max_size=8)
 anything = st.recursive(
@@ -145,6 +145,15 @@ FULL_SPEC: dict[str, Any] = {
         "redisSecretRef": {"name": "shop-limiter", "key": "url"},
         "onLimiterUnavailable": "Allow",
     },
+    "beat": {
+        "enabled": True,
+        "schedule": {"claimName": "shop-beat", "scheduler": "redbeat.RedBeatScheduler"},
+        "resources": {"requests": {"cpu": "50m"}, "limits": {"memory": "256Mi"}},
+        "podTemplate": {
+            "metadata": {"annotations": {"team": "shop"}},
+            "spec": {"containers": [{"name": "beat", "env": [{"name": "TZ", "value": "UTC"}]}]},
+        },
+    },
     "runtime": {"inject": "Auto", "image": "umbel/worker-runtime:1"},
     "paused": "Scaling",
 }
@@ -186,11 +195,17 @@ PLAUSIBLE = {
     "crashSafe": st.booleans(),
     "rejectOnWorkerLost": st.booleans(),
     "maxRedeliveries": st.integers(-1, 3),
+    "enabled": st.booleans(),
+    "name": st.sampled_from(["long", "short", "beat"]),
     "acksOnTimeout": st.booleans(),
 }
 """Fields that the rules are about, and values that some rule may or may not take."""
 
-RULED = [path for path in FULL_POSITIONS if path[-1] in PLAUSIBLE]
+RULED = [
+    path
+    for path in FULL_POSITIONS
+    if path[-1] in PLAUSIBLE and (path[-1] != "name" or (path[0] == "pools" and len(path) == 3))
+]
 
 
 @st.composite
@@ -320,6 +335,7 @@ def check_laws(queue: TaskQueue) -> None:
     assert bounds.POOLS.minimum <= len(queue.spec.pools) <= bounds.POOLS.maximum
     names = [pool.name for pool in queue.spec.pools]
     assert len(set(names)) == len(names)
+    assert queue.spec.beat is None or "beat" not in names
     queues = [name for pool in queue.spec.pools for name in pool.queues]
     assert len(set(queues)) == len(queues)
     for pool in queue.spec.pools:

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from umbel.resources.names import (
+    BEAT,
+    COMPONENT_LABEL,
     FIELD_MANAGER,
     POOL_LABEL,
     TASKQUEUE_LABEL,
@@ -71,7 +73,7 @@ class ChildView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodView:
-    """A worker's pod."""
+    """A worker's pod, or beat's."""
 
     namespace: str
     name: str
@@ -99,6 +101,10 @@ class PodView:
     down; None if it never did. It may run again since."""
     stuck: str
     """Why a container of it cannot start; empty if none is stuck."""
+    beat: bool
+    """It belongs to no pool, and runs `celery beat`."""
+    unplaced: str
+    """Why no node takes it; empty if one has, or nobody has looked yet."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -198,6 +204,8 @@ def pod_view(raw: Raw) -> PodView:
         over=status.get("phase") in ("Failed", "Succeeded"),
         worker_ended_at=max(filter(None, map(_ended_at, containers)), default=None),
         stuck=next((why for one in (*started, *containers) if (why := _stuck(one))), ""),
+        beat=labels.get(COMPONENT_LABEL) == BEAT,
+        unplaced=_unplaced(status),
     )
 
 
@@ -214,6 +222,13 @@ def _ready_at(status: Raw) -> float | None:
         if condition.get("type") == "Ready" and condition.get("status") == "True":
             return _seconds(condition.get("lastTransitionTime")) or 0.0
     return None
+
+
+def _unplaced(status: Raw) -> str:
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return str(condition.get("message") or condition.get("reason") or "no node takes it")
+    return ""
 
 
 def _seconds(time: str | None) -> float | None:

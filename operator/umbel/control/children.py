@@ -15,7 +15,7 @@ from umbel.cluster.errors import ClusterError, Conflict, NotFound
 from umbel.cluster.objects import ChildView, Raw, child_view, fingerprint
 from umbel.control.cache import Cache
 from umbel.control.ports import Cluster
-from umbel.resources.children import children_of
+from umbel.resources.children import beat_children, children_of
 from umbel.resources.pod import RuntimeImage
 from umbel.spec.model import Pool, ScalingMode, TaskQueue
 
@@ -33,7 +33,7 @@ class _Wanted:
     body: Mapping[str, Any]
     digest: str
     first_size: int | None
-    """Of a Deployment at its creation; None where there is no size."""
+    """Of a Deployment at its creation; None where there is no size, or the body has it."""
 
     @property
     def key(self) -> Key:
@@ -100,6 +100,7 @@ class Children:
         if known is not None and known[0] == version:
             return known[1]
         wanted = [child for pool in queue.spec.pools for child in self._children(queue, pool)]
+        wanted += [_wanted(body, None) for body in beat_children(queue, self._runtime)]
         self._bodies[queue.key] = (version, wanted)
         return wanted
 
@@ -116,13 +117,18 @@ class Children:
         live = self._cache.children.get(key)
         if live is not None and live.owner_uid not in ("", queue.uid):
             raise NameTakenError(_taken(key))
-        if live is not None and self._applied.get(key) == _Applied(wanted.digest, live.fingerprint):
+        if live is not None and self._is_as_wanted(wanted, live):
             return
         if live is None:
             live = await self._unseen(key, queue)
         made = await self._send(queue, wanted, live)
         self._cache.see(key[0], made)
         self._applied[key] = _Applied(wanted.digest, fingerprint(made))
+
+    def _is_as_wanted(self, wanted: _Wanted, live: ChildView) -> bool:
+        size = wanted.body["spec"].get("replicas", live.replicas)
+        applied = self._applied.get(wanted.key)
+        return size == live.replicas and applied == _Applied(wanted.digest, live.fingerprint)
 
     async def _send(
         self, queue: TaskQueue, wanted: _Wanted, live: ChildView | None

@@ -60,9 +60,22 @@ class Reporter:
         )
 
     async def tended(
-        self, turn: Turn, queue: TaskQueue, pools: Sequence[PoolReport], result: BrokerResult
+        self,
+        turn: Turn,
+        queue: TaskQueue,
+        pools: Sequence[PoolReport],
+        result: BrokerResult,
+        troubles: Sequence[str],
     ) -> QueueReport:
-        """Report a TaskQueue that was read, decided and applied."""
+        """Report a TaskQueue that was read, decided and applied.
+
+        Args:
+            turn: the TaskQueue as it is.
+            queue: what is asked for.
+            pools: in the order of the spec.
+            result: of the read of its broker.
+            troubles: why pods of no pool do not run, in sentences.
+        """
         failure = result if isinstance(result, BrokerFailure) else None
         health = result.health if isinstance(result, BrokerReading) else None
         paused, trouble = queue.spec.paused, turn.memory.trouble
@@ -77,7 +90,9 @@ class Reporter:
                 turn.full_in_seconds,
                 conditions.status_of(before, "KeepingUp"),
             ),
-            conditions.workers_healthy([words for pool in pools for words in pool.troubles]),
+            conditions.workers_healthy(
+                [*(words for pool in pools for words in pool.troubles), *troubles]
+            ),
             conditions.rate_limits_applied(
                 turn.limiting.limits,
                 turn.limiting.workers,

@@ -19,6 +19,7 @@ from umbel.control.rejections import Rejections
 from umbel.control.reporter import Reporter
 from umbel.control.sizes import Sizes
 from umbel.control.turn import Memory, Turn
+from umbel.resources.names import beat_name
 from umbel.resources.pod import RuntimeImage
 from umbel.settings import Settings
 from umbel.spec.faults import InvalidSpec
@@ -85,7 +86,9 @@ class Shepherd:
         if queue.spec.paused is not Paused.ALL:
             await self._apply(turn, queue)
         pools = [await self._tend_pool(turn, plan) for plan in plans]
-        return await self._reporter.tended(turn, queue, pools, heard.result)
+        return await self._reporter.tended(
+            turn, queue, pools, heard.result, beat_troubles(turn, queue)
+        )
 
     async def _apply(self, turn: Turn, queue: TaskQueue) -> None:
         memory = turn.memory
@@ -143,6 +146,20 @@ def _troubles(pool: Pool, deployment: ChildView | None, pods: Sequence[PodView])
     if deployment is not None and deployment.failure:
         causes.add(deployment.failure)
     return tuple(f"pool {pool.name}: {cause}" for cause in sorted(causes))
+
+
+def beat_troubles(turn: Turn, queue: TaskQueue) -> tuple[str, ...]:
+    """Why beat does not run, each cause once; nothing where there is no beat."""
+    if queue.spec.beat is None:
+        return ()
+    pods = [pod for pod in turn.pods.get((queue.namespace, queue.name, ""), ()) if pod.beat]
+    causes = {pod.stuck or pod.unplaced for pod in pods if not pod.terminating}
+    causes |= {
+        child.failure
+        for child in turn.children
+        if (child.kind, child.name) == ("Deployment", beat_name(queue))
+    }
+    return tuple(f"celery beat: {cause}" for cause in sorted(causes) if cause)
 
 
 def _told_before(raw: Raw, pool: str) -> Raw:

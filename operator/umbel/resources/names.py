@@ -13,6 +13,11 @@ WORKER_CONTAINER = "worker"
 RUNTIME_CONTAINER = "umbel-runtime"
 RUNTIME_VOLUME = "umbel"
 SCRATCH_VOLUME = "umbel-tmp"
+BEAT = "beat"
+"""Ends the name of beat's Deployment, and names its container and its component."""
+COMPONENT_LABEL = "umbel.dev/component"
+"""On what belongs to no pool, in place of POOL_LABEL."""
+SCHEDULE_VOLUME = "umbel-schedule"
 
 
 def child_name(queue: TaskQueue, pool: Pool) -> str:
@@ -29,6 +34,16 @@ def labels(queue: TaskQueue, pool: Pool) -> dict[str, str]:
     }
 
 
+def beat_name(queue: TaskQueue) -> str:
+    """Of beat's Deployment: `NAME-beat`. A pool of that name is refused while there is one."""
+    return f"{queue.name}-{BEAT}"
+
+
+def beat_labels(queue: TaskQueue) -> dict[str, str]:
+    """On beat's Deployment and its pod: no pool selects them, and they select no pool's."""
+    return {MANAGED_BY_LABEL: MANAGED_BY, TASKQUEUE_LABEL: queue.name, COMPONENT_LABEL: BEAT}
+
+
 def owner_reference(queue: TaskQueue) -> dict[str, object]:
     """Makes Kubernetes collect a child when its TaskQueue is deleted."""
     return {
@@ -43,10 +58,19 @@ def owner_reference(queue: TaskQueue) -> dict[str, object]:
 
 def metadata(queue: TaskQueue, pool: Pool) -> dict[str, object]:
     """Of every child of a pool."""
+    return _metadata(queue, child_name(queue, pool), labels(queue, pool))
+
+
+def beat_metadata(queue: TaskQueue) -> dict[str, object]:
+    """Of beat's Deployment."""
+    return _metadata(queue, beat_name(queue), beat_labels(queue))
+
+
+def _metadata(queue: TaskQueue, name: str, its_labels: dict[str, str]) -> dict[str, object]:
     return {
-        "name": child_name(queue, pool),
+        "name": name,
         "namespace": queue.namespace,
-        "labels": labels(queue, pool),
+        "labels": its_labels,
         "ownerReferences": [owner_reference(queue)],
     }
 

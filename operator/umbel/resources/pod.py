@@ -1,19 +1,14 @@
-"""The pod template of a pool: the worker, the runtime's init container, and what both run under."""
+"""Pod templates: the application, the runtime's init container, and what both run under."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from umbel.resources import worker
-from umbel.resources.names import (
-    RUNTIME_CONTAINER,
-    RUNTIME_VOLUME,
-    SCRATCH_VOLUME,
-    WORKER_CONTAINER,
-    labels,
-)
+from umbel.resources.application import security_context
+from umbel.resources.names import RUNTIME_CONTAINER, RUNTIME_VOLUME, SCRATCH_VOLUME, labels
 from umbel.resources.overlay import merge
 from umbel.resources.worker_contract import MOUNT_PATH, RUNTIME_PATH
-from umbel.spec.model import Inject, Pool, TaskQueue, TaskQueueSpec
+from umbel.spec.model import Inject, Json, Pool, TaskQueue, TaskQueueSpec
 
 USER_ID = 65532
 """Who the worker runs as unless the overlay says otherwise: images name their users in ways that
@@ -33,23 +28,32 @@ class RuntimeImage:
 
 
 def pod_template(queue: TaskQueue, pool: Pool, runtime: RuntimeImage) -> dict[str, Any]:
-    """The whole template, the user's overlay merged in."""
-    template = {
-        "metadata": {
-            "labels": labels(queue, pool),
-            "annotations": {"kubectl.kubernetes.io/default-container": WORKER_CONTAINER},
-        },
-        "spec": _pod(queue, pool, runtime),
-    }
-    return merge(template, pool.pod_template)
+    """That of a pool, the user's overlay merged in."""
+    pod = pod_of(
+        queue.spec,
+        worker.container(queue, pool),
+        runtime,
+        grace_seconds=pool.termination_grace_period_seconds,
+    )
+    return template(labels(queue, pool), pod, pool.pod_template)
 
 
-def _pod(queue: TaskQueue, pool: Pool, runtime: RuntimeImage) -> dict[str, Any]:
-    spec = queue.spec
+def template(its_labels: Json, pod: Json, overlay: Json) -> dict[str, Any]:
+    """A whole template, the user's overlay merged in; logs show the pod's first container."""
+    first = pod["containers"][0]["name"]
+    annotations = {"kubectl.kubernetes.io/default-container": first}
+    metadata = {"labels": its_labels, "annotations": annotations}
+    return merge({"metadata": metadata, "spec": pod}, overlay)
+
+
+def pod_of(
+    spec: TaskQueueSpec, container: Json, runtime: RuntimeImage, *, grace_seconds: int
+) -> dict[str, Any]:
+    """A pod with this container of the application."""
     described: dict[str, Any] = {
-        "containers": [worker.container(queue, pool)],
+        "containers": [container],
         "volumes": [{"name": SCRATCH_VOLUME, "emptyDir": {}}],
-        "terminationGracePeriodSeconds": pool.termination_grace_period_seconds,
+        "terminationGracePeriodSeconds": grace_seconds,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": USER_ID,
@@ -57,7 +61,7 @@ def _pod(queue: TaskQueue, pool: Pool, runtime: RuntimeImage) -> dict[str, Any]:
             "fsGroup": GROUP_ID,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        # a worker has no business with the Kubernetes API unless the user gave it an account
+        # the application has no business with the Kubernetes API unless the user gave it an account
         "automountServiceAccountToken": spec.service_account_name is not None,
         "enableServiceLinks": False,  # keeps *_SERVICE_HOST variables of the namespace out
     }
@@ -81,6 +85,6 @@ def _runtime_container(spec: TaskQueueSpec, runtime: RuntimeImage) -> dict[str, 
             "requests": {"cpu": "10m", "memory": "16Mi"},
             "limits": {"memory": "64Mi"},
         },
-        "securityContext": worker.security_context(),
+        "securityContext": security_context(),
         "volumeMounts": [{"name": RUNTIME_VOLUME, "mountPath": MOUNT_PATH}],
     }

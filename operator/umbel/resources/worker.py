@@ -7,25 +7,18 @@ goes to `umbel_worker` in UMBEL_WORKER_CONFIG, which sets it on the loaded tasks
 
 from typing import Any
 
-from umbel.resources.names import (
-    RUNTIME_VOLUME,
-    SCRATCH_VOLUME,
-    WORKER_CONTAINER,
-    node_name_prefix,
-    owner_mark,
-)
+from umbel.resources import application
+from umbel.resources.names import WORKER_CONTAINER, node_name_prefix, owner_mark
 from umbel.resources.rate_limits import LIMITER_ENV
 from umbel.resources.worker_contract import (
     BOOT_MODULE,
     CONFIG_ENV,
-    LAUNCHER,
     LIVE_PATH,
-    MOUNT_PATH,
     PORT,
     READY_PATH,
     WorkerConfig,
 )
-from umbel.spec.model import ExecutionPool, Inject, Pool, SecretRef, TaskQueue, TaskQueueSpec
+from umbel.spec.model import ExecutionPool, Inject, Pool, TaskQueue, TaskQueueSpec
 
 PORT_NAME = "umbel"
 
@@ -38,12 +31,6 @@ KILL_MARGIN_SECONDS = 15
 idle, more under load (docs/worker.md)."""
 
 PROBE_PERIOD_SECONDS = 5
-
-_CAUGHT = f"{MOUNT_PATH}/busybox sed -n 's/^SigCgt:.*\\(.\\{{8\\}}\\)$/\\1/p' /proc/1/status"
-UNTIL_SIGTERM_IS_HEARD = (
-    f"until [ $((0x$({_CAUGHT}) & 0x4000)) -gt 0 ]; do {MOUNT_PATH}/busybox sleep 0.1; done"
-)
-"""A shell's loop: until process 1 catches signal 15, whose bit that is in its mask."""
 
 POOL_OPTIONS = {
     # Celery takes `-P prefork`, its default, for "nothing said" and lets app.conf's worker_pool win
@@ -115,22 +102,12 @@ def _children(pool: Pool) -> list[str]:
     return given
 
 
-def _from_secret(name: str, ref: SecretRef) -> dict[str, Any]:
-    return {
-        "name": name,
-        "valueFrom": {"secretKeyRef": {"name": ref.name, "key": ref.key}},
-    }
-
-
 def environment(queue: TaskQueue, pool: Pool) -> list[dict[str, Any]]:
     """The user's variables, then umbel's."""
     spec = queue.spec
-    variables = [dict(item) for item in spec.env]
-    variables.append(_from_secret("CELERY_BROKER_URL", spec.broker.url))
-    if spec.result_backend is not None:
-        variables.append(_from_secret("CELERY_RESULT_BACKEND", spec.result_backend))
+    variables = application.environment(spec)
     if spec.rate_limiter.redis is not None:
-        variables.append(_from_secret(LIMITER_ENV, spec.rate_limiter.redis))
+        variables.append(application.from_secret(LIMITER_ENV, spec.rate_limiter.redis))
     if spec.runtime.inject is Inject.NONE:
         # what the launcher does elsewhere: with SIGQUIT in it, SIGTERM would stop running tasks
         variables.append({"name": "REMAP_SIGTERM", "value": ""})
@@ -159,48 +136,14 @@ def probes() -> dict[str, Any]:
     }
 
 
-def lifecycle() -> dict[str, Any]:
-    """Hold SIGTERM back while the application is still being imported.
-
-    Linux drops a signal that process 1 does not catch, and Celery catches SIGTERM late in its
-    start. A pod told to stop before that would consume on for its whole grace period.
-    """
-    command = [f"{MOUNT_PATH}/busybox", "sh", "-c", UNTIL_SIGTERM_IS_HEARD]
-    return {"preStop": {"exec": {"command": command}}}
-
-
-def security_context() -> dict[str, Any]:
-    """What the Pod Security Standard "restricted" asks of a container, and a read-only root."""
-    return {
-        "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]},
-        "readOnlyRootFilesystem": True,
-    }
-
-
 def container(queue: TaskQueue, pool: Pool) -> dict[str, Any]:
     """The container `worker`, complete but for the user's overlay."""
-    spec = queue.spec
-    injected = spec.runtime.inject is Inject.AUTO
-    mounts: list[dict[str, Any]] = [{"name": SCRATCH_VOLUME, "mountPath": "/tmp"}]  # noqa: S108 - in the pod
-    if injected:
-        mounts.append({"name": RUNTIME_VOLUME, "mountPath": MOUNT_PATH, "readOnly": True})
-    described: dict[str, Any] = {
-        "name": WORKER_CONTAINER,
-        "image": spec.image,
-        "command": [LAUNCHER, *spec.command] if injected else list(spec.command),
-        "args": arguments(spec, pool),
-        "env": environment(queue, pool),
-        "ports": [{"name": PORT_NAME, "containerPort": PORT, "protocol": "TCP"}],
-        "resources": dict(pool.resources),
-        "securityContext": security_context(),
-        "volumeMounts": mounts,
-        **probes(),
-    }
-    optional = {
-        "lifecycle": lifecycle() if injected else None,  # else there is no shell to count on
-        "imagePullPolicy": spec.image_pull_policy,
-        "workingDir": spec.working_dir,
-        "envFrom": [dict(item) for item in spec.env_from],
-    }
-    return described | {field: value for field, value in optional.items() if value}
+    described = application.container(
+        queue.spec,
+        name=WORKER_CONTAINER,
+        args=arguments(queue.spec, pool),
+        env=environment(queue, pool),
+        resources=pool.resources,
+    )
+    ports = [{"name": PORT_NAME, "containerPort": PORT, "protocol": "TCP"}]
+    return described | {"ports": ports} | probes()

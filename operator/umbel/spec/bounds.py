@@ -78,6 +78,14 @@ RATE = Text(
 )
 BURST = Whole(minimum=1, maximum=100_000)
 
+SCHEDULER = Text(
+    max_length=256,
+    pattern="^[A-Za-z_][A-Za-z0-9_]*([.:][A-Za-z_][A-Za-z0-9_]*)*$",
+    sentence=sentences.SCHEDULER,
+)
+BEAT_TASKQUEUE_LENGTH = 58
+"""The longest NAME of which NAME-beat is not longer than any NAME-POOL may be."""
+
 RESOURCES = 32
 """Kinds of resources in `requests` and in `limits`."""
 QUANTITY = Text(

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from umbel.spec import sentences
-from umbel.spec.bounds import DEPLOYMENT_NAME_LENGTH
+from umbel.spec.beat import BEAT
+from umbel.spec.bounds import BEAT_TASKQUEUE_LENGTH, DEPLOYMENT_NAME_LENGTH
 from umbel.spec.fields import Faults
 from umbel.spec.model import ExecutionPool, Pool, Profile, TaskQueueSpec
 from umbel.spec.profiles import NO_TIME_LIMITS
@@ -30,6 +31,7 @@ def check(name: str, spec: TaskQueueSpec, faults: Faults) -> None:
         _check_deployment_name(name, pool, faults)
     _check_queues(spec, faults)
     _check_visibility(spec, faults)
+    _check_beat(name, spec, faults)
 
 
 def path_of(pool: Pool, field: str) -> str:
@@ -166,3 +168,12 @@ def _check_visibility(spec: TaskQueueSpec, faults: Faults) -> None:
         if not faults.touch(path_of(pool, "timeLimits"), path_of(pool, "acksLate")):
             detail = f"{seconds}, but {limits.hard_seconds} in pool {pool.name}"
             faults.add(path, f"{sentences.VISIBILITY_ABOVE_HARD} ({detail})")
+
+
+def _check_beat(name: str, spec: TaskQueueSpec, faults: Faults) -> None:
+    if spec.beat is None:
+        return
+    if any(pool.name == BEAT for pool in spec.pools):
+        faults.add(f"spec.pools[{BEAT}].name", sentences.BEAT_POOL)
+    if len(name) > BEAT_TASKQUEUE_LENGTH:
+        faults.add("spec.beat", sentences.BEAT_NAME)

@@ -283,6 +283,18 @@ class RateLimiter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """The application's `celery beat`, which publishes its periodic tasks: one pod, never two."""
+
+    scheduler: str | None
+    """As `celery beat -S` takes it; None: what the application says, or Celery's own."""
+    claim_name: str | None
+    """Of the PersistentVolumeClaim that keeps the schedule's file; None: it goes with the pod."""
+    resources: Json
+    pod_template: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """How the worker's side of umbel comes into the pod."""
 
@@ -309,6 +321,8 @@ class TaskQueueSpec:
     pools: tuple[Pool, ...]
     rate_limits: tuple[RateLimit, ...]
     rate_limiter: RateLimiter
+    beat: Beat | None
+    """None: there is none, or umbel does not run it."""
     runtime: Runtime
     paused: Paused
 

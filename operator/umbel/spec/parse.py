@@ -27,6 +27,7 @@ from umbel.spec.application import (
     read_runtime,
     read_secret_ref,
 )
+from umbel.spec.beat import read_beat
 from umbel.spec.checks import check
 from umbel.spec.faults import InvalidSpec
 from umbel.spec.fields import Faults, Section, Text, Whole
@@ -98,7 +99,7 @@ def _read_spec(spec: Section) -> TaskQueueSpec:
     spec.only(
         "app", "image", "imagePullPolicy", "imagePullSecrets", "serviceAccountName", "env",
         "envFrom", "workingDir", "command", "broker", "resultBackend", "pools",
-        "rateLimits", "rateLimiter", "runtime", "paused",
+        "rateLimits", "rateLimiter", "beat", "runtime", "paused",
     )  # fmt: skip
     pools = _read_pools(spec)
     return TaskQueueSpec(
@@ -116,6 +117,7 @@ def _read_spec(spec: Section) -> TaskQueueSpec:
         pools=pools,
         rate_limits=read_rate_limits(spec),
         rate_limiter=read_rate_limiter(spec.section("rateLimiter")),
+        beat=read_beat(spec.section("beat")),
         runtime=read_runtime(spec.section("runtime")),
         paused=spec.choice("paused", Paused.NONE),
     )

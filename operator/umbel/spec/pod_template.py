@@ -5,16 +5,23 @@ names), and that it leaves alone what umbel writes: a worker whose command, prob
 somebody else changed would no longer keep the promises of its pool.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from umbel.spec import bounds, environment
 from umbel.spec.fields import Section, Text, Whole
 from umbel.spec.model import Json
 
 WORKER = "worker"
-"""The container that runs Celery."""
+"""The container of a pool that runs Celery."""
+BEAT_CONTAINER = "beat"
+"""The container that runs `celery beat`."""
 
 RUNTIME_INIT_CONTAINER = "umbel-runtime"
 RUNTIME_VOLUME = "umbel"
 RUNTIME_MOUNT_PATH = "/umbel"
+SCHEDULE_VOLUME = "umbel-schedule"
+SCHEDULE_MOUNT_PATH = "/var/lib/umbel-beat"
 PROBE_PORT = 9540
 PROBE_PORT_NAME = "umbel"
 
@@ -36,8 +43,7 @@ _POD_FIELDS = {
     "restartPolicy": None,
     "shareProcessNamespace": None,  # Celery must be process 1, which is sent SIGTERM
 }
-# `startupProbe` is not among them: an application that imports for very long has to stretch it
-_WORKER_FIELDS = {
+_CONTAINER_FIELDS = {
     "image": "spec.image",
     "imagePullPolicy": "spec.imagePullPolicy",
     "command": "spec.command",
@@ -46,17 +52,52 @@ _WORKER_FIELDS = {
     "envFrom": "spec.envFrom",
     "resources": "resources of the pool",
     "lifecycle": None,  # holds SIGTERM back until it is heard
-    "livenessProbe": None,
-    "readinessProbe": None,
 }
 
 
-def read_pod_template(pool: Section) -> Json:
-    """The overlay as it is; its faults go to the section's collector."""
-    template = pool.section("podTemplate")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owned:
+    """What of a pod is umbel's."""
+
+    container: str
+    """The one that runs Celery."""
+    pod_fields: Mapping[str, str | None]
+    """Each with the field to use instead, if there is one."""
+    container_fields: Mapping[str, str | None]
+    volumes: frozenset[str]
+    mount_paths: frozenset[str]
+    port: int | None
+    port_name: str | None
+
+
+OF_A_POOL = Owned(
+    container=WORKER,
+    pod_fields=_POD_FIELDS,
+    # `startupProbe` is not among them: an application that imports for very long has to stretch it
+    container_fields=_CONTAINER_FIELDS | {"livenessProbe": None, "readinessProbe": None},
+    volumes=frozenset({RUNTIME_VOLUME}),
+    mount_paths=frozenset({RUNTIME_MOUNT_PATH}),
+    port=PROBE_PORT,
+    port_name=PROBE_PORT_NAME,
+)
+OF_BEAT = Owned(
+    container=BEAT_CONTAINER,
+    pod_fields=_POD_FIELDS | {"terminationGracePeriodSeconds": None},
+    # beat answers nobody, so it has no probes and no port of umbel's
+    container_fields=_CONTAINER_FIELDS | {"args": "beat.schedule", "resources": "beat.resources"},
+    volumes=frozenset({RUNTIME_VOLUME, SCHEDULE_VOLUME}),
+    mount_paths=frozenset({RUNTIME_MOUNT_PATH, SCHEDULE_MOUNT_PATH}),
+    port=None,
+    port_name=None,
+)
+
+
+def read_pod_template(section: Section, owned: Owned) -> Json:
+    """`podTemplate` of a pool or of beat, as it is; its faults go to the section's collector."""
+    template = section.section("podTemplate")
     template.only("metadata", "spec")
     _check_metadata(template.section("metadata"))
-    _check_pod(template.section("spec"))
+    _check_pod(template.section("spec"), owned)
     return template.data
 
 
@@ -81,57 +122,58 @@ def _domain(key: str) -> str:
     return "umbel.dev" if prefix.endswith(".umbel.dev") else prefix
 
 
-def _check_pod(pod: Section) -> None:
-    _refuse_owned(pod, _POD_FIELDS)
+def _check_pod(pod: Section, owned: Owned) -> None:
+    _refuse_owned(pod, owned.pod_fields)
     for container in pod.named("containers", _LISTED, _LABEL):
         container.text("name", _LABEL)
-        if container.data.get("name") == WORKER:
-            _check_worker(container)
+        if container.data.get("name") == owned.container:
+            _check_container(container, owned)
     for name, taken in (
-        ("initContainers", RUNTIME_INIT_CONTAINER),
-        ("volumes", RUNTIME_VOLUME),
+        ("initContainers", frozenset({RUNTIME_INIT_CONTAINER})),
+        ("volumes", owned.volumes),
     ):
         for element in pod.named(name, _LISTED, _LABEL):
             _check_name(element, taken)
 
 
-def _check_worker(container: Section) -> None:
-    _refuse_owned(container, _WORKER_FIELDS)
+def _check_container(container: Section, owned: Owned) -> None:
+    _refuse_owned(container, owned.container_fields)
     for variable in container.named("env", bounds.ENV, bounds.ENV_NAME):
         variable.text("name", bounds.ENV_NAME)
         refusal = environment.refusal(variable.data.get("name"))
         if refusal is not None:
             variable.fault("name", refusal)
     for port in container.sections("ports", _LISTED):
-        _check_port(port)
+        _check_port(port, owned)
     for mount in container.sections("volumeMounts", _LISTED):
-        _check_mount(mount)
+        _check_mount(mount, owned)
 
 
-def _check_port(port: Section) -> None:
+def _check_port(port: Section, owned: Owned) -> None:
     """Ports are merged by their number, so each needs one."""
     if not port.has("containerPort"):
         port.fault("containerPort", "is required: set it")
-    if port.integer("containerPort", _PORT, 0) == PROBE_PORT:
+    number = port.integer("containerPort", _PORT, 0)
+    if owned.port is not None and number == owned.port:
         port.fault("containerPort", _TAKEN)
-    if port.data.get("name") == PROBE_PORT_NAME:
+    if owned.port_name is not None and port.data.get("name") == owned.port_name:
         port.fault("name", _TAKEN)
 
 
-def _check_mount(mount: Section) -> None:
+def _check_mount(mount: Section, owned: Owned) -> None:
     """Mounts are merged by their path, so each needs one."""
-    if mount.text("name", _LABEL) == RUNTIME_VOLUME:
+    if mount.text("name", _LABEL) in owned.volumes:
         mount.fault("name", _TAKEN)
-    if mount.text("mountPath", _MOUNT_PATH).rstrip("/") == RUNTIME_MOUNT_PATH:
+    if mount.text("mountPath", _MOUNT_PATH).rstrip("/") in owned.mount_paths:
         mount.fault("mountPath", _TAKEN)
 
 
-def _check_name(element: Section, taken: str) -> None:
-    if element.text("name", _LABEL) == taken:
+def _check_name(element: Section, taken: frozenset[str]) -> None:
+    if element.text("name", _LABEL) in taken:
         element.fault("name", _TAKEN)
 
 
-def _refuse_owned(section: Section, owned: dict[str, str | None]) -> None:
+def _refuse_owned(section: Section, owned: Mapping[str, str | None]) -> None:
     for name, instead in owned.items():
         if section.has(name):
             section.fault(name, _SET_IN_SPEC.format(instead) if instead else _OWNED)

@@ -3,11 +3,10 @@
 import enum
 
 from umbel.spec import bounds, sentences
-from umbel.spec.fields import Section, kind, shown
+from umbel.spec.fields import Section, shown
 from umbel.spec.model import (
     Backlog,
     ExecutionPool,
-    Json,
     OnBrokerUnavailable,
     Pool,
     Profile,
@@ -19,7 +18,7 @@ from umbel.spec.model import (
     Target,
     TimeLimits,
 )
-from umbel.spec.pod_template import read_pod_template
+from umbel.spec.pod_template import OF_A_POOL, read_pod_template
 from umbel.spec.profiles import (
     DEFAULT_IDLE_SECONDS,
     DEFAULT_MAX_REDELIVERIES,
@@ -33,6 +32,7 @@ from umbel.spec.profiles import (
     grace_seconds,
     time_limits,
 )
+from umbel.spec.quantities import read_resources
 
 
 class TargetType(enum.StrEnum):
@@ -84,8 +84,8 @@ def read_pool(section: Section) -> Pool:
         termination_grace_period_seconds=section.integer(
             "terminationGracePeriodSeconds", bounds.GRACE_SECONDS, grace_seconds(profile, limits)
         ),
-        resources=_resources(section),
-        pod_template=read_pod_template(section),
+        resources=read_resources(section),
+        pod_template=read_pod_template(section, OF_A_POOL),
         max_unavailable=_max_unavailable(section.section("disruptionBudget")),
     )
 
@@ -195,32 +195,6 @@ def _check_fallback(section: Section, on_broker_unavailable: OnBrokerUnavailable
         section.fault("fallbackReplicas", sentences.FALLBACK_UNUSED)
     if wanted and not given:
         section.fault("onBrokerUnavailable", sentences.FALLBACK_MISSING)
-
-
-def _resources(section: Section) -> Json:
-    resources = section.section("resources")
-    resources.only("requests", "limits")
-    for name in ("requests", "limits"):
-        _check_quantities(resources.section(name))
-    return resources.data
-
-
-def _check_quantities(section: Section) -> None:
-    if len(section.data) > bounds.RESOURCES:
-        section.faults.add(section.path, f"must not have more than {bounds.RESOURCES} entries")
-        return
-    for name, value in section.data.items():
-        message = _quantity_fault(value)
-        if message is not None:
-            section.fault(str(name), message)
-
-
-def _quantity_fault(value: object) -> str | None:
-    if type(value) is int:
-        return None if value >= 0 else f"must not be negative, but is {shown(value)}"
-    if not isinstance(value, str):
-        return f"must be a number or a string, not {kind(value)}"
-    return bounds.QUANTITY.fault_of(value)
 
 
 def _max_unavailable(section: Section) -> int | str:

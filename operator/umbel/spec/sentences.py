@@ -122,3 +122,16 @@ LIMITED_TASK = (
     "must be a task's name, in which * stands for any characters, such as billing.tasks.*: remove "
     "whitespace"
 )
+
+BEAT_POOL = (
+    "the Deployment of beat is named NAME-beat, as that of a pool named beat is: rename the pool, "
+    "or set beat.enabled to false"
+)
+BEAT_NAME = (
+    "the Deployment is named NAME-beat, which must not be longer than 63 characters: shorten the "
+    "TaskQueue's name, or set beat.enabled to false"
+)
+SCHEDULER = (
+    "must be a class as celery beat -S takes it, such as redbeat.RedBeatScheduler or "
+    "django_celery_beat.schedulers:DatabaseScheduler"
+)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from umbel.cluster.objects import STUCK_REASONS, child_view, fingerprint, pod_view
-from umbel.resources.names import POOL_LABEL, TASKQUEUE_LABEL
+from umbel.resources.names import COMPONENT_LABEL, POOL_LABEL, TASKQUEUE_LABEL
 
 
 def a_deployment(**patch: Any) -> dict[str, Any]:
@@ -154,6 +154,38 @@ def test_a_container_that_cannot_start_is_stuck(reason: str):
 )
 def test_why_a_pod_is_stuck(raw: dict[str, Any], want: str):
     assert pod_view(raw).stuck == want
+
+
+def scheduled(status: str, **more: Any) -> dict[str, Any]:
+    raw = a_raw_pod()
+    raw["status"]["conditions"] = [{"type": "PodScheduled", "status": status} | more]
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("raw", "want"),
+    [
+        pytest.param(a_raw_pod(RUNNING), "", id="nobody has looked yet"),
+        pytest.param(scheduled("True"), "", id="a node has it"),
+        pytest.param(
+            scheduled("False", reason="Unschedulable", message="0/1 nodes are available"),
+            "0/1 nodes are available",
+            id="none takes it",
+        ),
+        pytest.param(scheduled("False", reason="SchedulingGated"), "SchedulingGated", id="gated"),
+    ],
+)
+def test_why_no_node_takes_a_pod(raw: dict[str, Any], want: str):
+    assert pod_view(raw).unplaced == want
+
+
+@pytest.mark.parametrize(
+    ("labels", "want"),
+    [({COMPONENT_LABEL: "beat"}, True), ({POOL_LABEL: "beat"}, False), ({}, False)],
+    ids=["beat", "a pool named beat", "nothing"],
+)
+def test_which_pod_is_beats(labels: dict[str, str], want: bool):
+    assert pod_view(a_raw_pod(labels=labels)).beat is want
 
 
 def terminated(at: str | None) -> dict[str, Any]:

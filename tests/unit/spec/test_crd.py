@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from umbel.resources import names, worker, worker_contract
-from umbel.spec import environment, pod_template, sentences
+from umbel.resources import beat, names, worker, worker_contract
+from umbel.spec import bounds, environment, pod_template, sentences
+from umbel.spec.beat import BEAT
 
 CRD = Path(__file__).parents[3] / "crds" / "umbel.dev_taskqueues.yaml"
 
@@ -126,6 +127,13 @@ def test_the_overlay_is_kept_from_the_names_that_umbel_really_uses() -> None:
     assert pod_template.PROBE_PORT == worker_contract.PORT
     assert pod_template.PROBE_PORT_NAME == worker.PORT_NAME
     assert worker_contract.CONFIG_ENV in environment.OWNED
+    assert pod_template.BEAT_CONTAINER == names.BEAT == BEAT
+    assert pod_template.SCHEDULE_VOLUME == names.SCHEDULE_VOLUME
+    assert pod_template.SCHEDULE_MOUNT_PATH == beat.SCHEDULE_PATH
+
+
+def test_the_longest_name_that_beat_takes_makes_the_longest_name_of_a_deployment() -> None:
+    assert bounds.BEAT_TASKQUEUE_LENGTH + len(f"-{BEAT}") == bounds.DEPLOYMENT_NAME_LENGTH
 
 
 def test_the_variables_of_the_pool_are_options_of_celery_worker() -> None:

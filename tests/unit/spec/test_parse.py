@@ -273,3 +273,33 @@ def test_redis_is_where_celery_has_it_unless_said_otherwise() -> None:
         **{"spec.broker.redis": {"keyPrefix": "a:", "prioritySteps": [0, 5], "separator": ":"}}
     ).spec.broker.redis
     assert (layout.key_prefix, layout.priority_steps, layout.separator) == ("a:", (0, 5), ":")
+
+
+@pytest.mark.parametrize("beat", [{}, {"enabled": False}, {"schedule": {"claimName": "shop-beat"}}])
+def test_beat_runs_only_where_it_is_enabled(beat: dict[str, Any]) -> None:
+    assert taskqueue().spec.beat is None
+    assert taskqueue(**{"spec.beat": beat, "spec.pools.0.name": "beat"}).spec.beat is None
+
+
+def test_beat_is_read() -> None:
+    overlay = {"spec": {"containers": [{"name": "beat", "livenessProbe": {"periodSeconds": 60}}]}}
+    schedule = {"claimName": "shop-beat", "scheduler": "redbeat.RedBeatScheduler"}
+    beat = taskqueue(
+        **{
+            "spec.beat": {
+                "enabled": True,
+                "schedule": schedule,
+                "resources": {"limits": {"memory": "256Mi"}},
+                "podTemplate": overlay,
+            }
+        }
+    ).spec.beat
+
+    assert beat is not None
+    assert (beat.claim_name, beat.scheduler) == ("shop-beat", "redbeat.RedBeatScheduler")
+    assert beat.resources == {"limits": {"memory": "256Mi"}}
+    assert beat.pod_template == overlay
+
+
+def test_what_is_wrong_with_a_beat_that_is_not_enabled_is_told_too() -> None:
+    assert "spec.beat.schedule.file" in faults(**{"spec.beat": {"schedule": {"file": "x"}}})

@@ -105,4 +105,52 @@ POD_TEMPLATES = [
         words=("unknown field",),
         refused_by="ready",
     ),
+    *(
+        WrongSpec(
+            id=f"{what} in the overlay of beat",
+            patch={"spec.beat": {"enabled": True, "podTemplate": {"spec": overlay}}},
+            path=f"spec.beat.podTemplate.spec.{path}",
+            words=words,
+            refused_by="ready",
+        )
+        for what, overlay, path, words in (
+            (
+                "arguments",
+                {"containers": [{"name": "beat", "args": ["beat"]}]},
+                "containers[beat].args",
+                ("set by umbel", "beat.schedule"),
+            ),
+            (
+                "resources",
+                {"containers": [{"name": "beat", "resources": {}}]},
+                "containers[beat].resources",
+                ("set by umbel", "beat.resources"),
+            ),
+            (
+                "the schedule's volume",
+                {"volumes": [{"name": "umbel-schedule", "emptyDir": {}}]},
+                "volumes[umbel-schedule].name",
+                ("umbel uses this itself", "choose another"),
+            ),
+            (
+                "the schedule's path",
+                {
+                    "containers": [
+                        {
+                            "name": "beat",
+                            "volumeMounts": [{"name": "mine", "mountPath": "/var/lib/umbel-beat/"}],
+                        }
+                    ]
+                },
+                "containers[beat].volumeMounts[0].mountPath",
+                ("umbel uses this itself", "choose another"),
+            ),
+            (
+                "the grace period",
+                {"terminationGracePeriodSeconds": 600},
+                "terminationGracePeriodSeconds",
+                ("set by umbel", "remove it"),
+            ),
+        )
+    ),
 ]

@@ -338,4 +338,52 @@ SETTINGS = [
         words=("must be one of Cluster, Worker",),
         server_words=("spec.rateLimits[0].scope", "Unsupported value"),
     ),
+    # --- beat ---
+    WrongSpec(
+        id="a pool named beat beside beat",
+        patch={f"{LONG}.name": "beat", "spec.beat": {"enabled": True}},
+        path="spec.pools[beat].name",
+        words=("named NAME-beat", "rename the pool", "beat.enabled"),
+    ),
+    WrongSpec(
+        id="a name too long for beat",
+        patch={"metadata.name": "s" * 59, f"{LONG}.name": "l", f"{SHORT}.name": "s"}
+        | {"spec.beat": {"enabled": True}},
+        path="spec.beat",
+        words=("NAME-beat", "63 characters", "shorten"),
+    ),
+    WrongSpec(
+        id="beat by a word",
+        patch={"spec.beat": True},
+        path="spec.beat",
+        words=("must be a map",),
+        server_words=("spec.beat", "must be of type object"),
+    ),
+    WrongSpec(
+        id="beat enabled by a string",
+        patch={"spec.beat": {"enabled": "yes"}},
+        path="spec.beat.enabled",
+        words=("must be true or false",),
+        server_words=("spec.beat.enabled", "must be of type boolean"),
+    ),
+    WrongSpec(
+        id="a scheduler with options",
+        patch={"spec.beat": {"schedule": {"scheduler": "redbeat.RedBeatScheduler -l DEBUG"}}},
+        path="spec.beat.schedule.scheduler",
+        words=("must be a class", "celery beat -S"),
+    ),
+    WrongSpec(
+        id="a path where the claim belongs",
+        patch={"spec.beat": {"enabled": True, "schedule": {"claimName": "/var/lib/beat"}}},
+        path="spec.beat.schedule.claimName",
+        words=("must match",),
+        server_words=("spec.beat.schedule.claimName", "should match"),
+    ),
+    WrongSpec(
+        id="memory of beat as people write it",
+        patch={"spec.beat": {"resources": {"limits": {"memory": "1 GB"}}}},
+        path="spec.beat.resources.limits.memory",
+        words=("a quantity", '"2Gi"'),
+        server_words=("beat.resources.limits.memory", "should match"),
+    ),
 ]
