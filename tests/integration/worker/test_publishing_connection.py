@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from billiard import Process
 from celery import Celery
+from kombu import pools
 from tests.integration.servers import RabbitMQServer
 
 from umbel_worker import handback, publishing
@@ -33,9 +34,10 @@ def apps() -> Iterator[Callable[[str], Celery]]:
         with app.connection_for_write() as connection:
             connection.default_channel.queue_delete(QUEUE)
         producers = app.amqp.producer_pool
-        producers.connections.force_close_all()
-        producers.force_close_all()
+        if isinstance(producers, publishing.Producers):
+            producers.connections.force_close_all()
         app.close()
+    pools.reset()  # those of stock applications are the whole process' own
 
 
 def publish(app: Celery) -> None:

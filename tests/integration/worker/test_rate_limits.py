@@ -179,3 +179,28 @@ def test_a_worker_that_starts_without_its_limiter_runs_nothing_until_it_knows(
     until("it waits", lambda: len(scene.events.of("start")), lambda n: n == 0, hold=2)
     limiter.resume()
     until("no limits, so all run", lambda: len(scene.events.of("start")), lambda n: n == 3, 10)
+
+
+@pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
+def test_a_backlog_of_limited_tasks_holds_up_no_other_queue(
+    scene_on: Scenes, redis_server: RedisServer, kind: str
+):
+    """They filled the prefetch, and the other queue waited behind their limit."""
+    scene = scene_on(kind)
+    others = f"{scene.queue}-others"
+    with Redis.from_url(redis_server.url(15)) as client:
+        client.hset(contract.definitions_key(""), OWNER, limits(at("quick", 5)).to_json())
+    scene.send_many("quick", "limited", 100)
+    for number in range(500):
+        scene._producer.send_task("hold", (f"o{number}", "g"), queue=others)
+    scene.events.open("g")
+    scene.queue = f"{scene.queue},{others}"  # what the worker takes from
+    scene.worker(replace(EARLY, task_queue=OWNER), concurrency=2,
+                 more={LIMITER_ENV: redis_server.url(15)})  # fmt: skip
+    worker = scene.latest()
+    until("the others have run", lambda: (len(scene.events.of("end", "o")), worker.log()),
+          lambda seen: seen[0] == 500, 15)  # fmt: skip
+    ran = len(scene.events.of("start", "limited"))
+    assert ran < 60, "the limit held"
+    until("limited ones go on", lambda: len(scene.events.of("start", "limited")),
+          lambda n: n >= ran + 15, 6)  # fmt: skip

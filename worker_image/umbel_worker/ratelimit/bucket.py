@@ -78,7 +78,8 @@ class LimitedBucket:
         several = len(limits) > 1
         self._ahead = 0.0 if several else min(max(gcra.AHEAD, 1 / rate), gcra.MOST_AHEAD)
         self.most_held = math.ceil(2 * rate)
-        """Of these tasks a worker takes so many beyond its prefetch: for two seconds."""
+        """Of these tasks a worker takes so many beyond its prefetch: for two seconds. With more it
+        takes nothing from their queue, where it has others."""
 
     fill_rate = property(lambda self: 1 / max(limit.interval for limit in self.limits))
     """Tasks a second."""
@@ -95,6 +96,10 @@ class LimitedBucket:
         """Forget what waits."""
         self.contents.clear()
         self._went_on(self._clock())
+
+    def few_wait(self) -> bool:
+        """Whether it is time to take more of these tasks."""
+        return len(self.contents) <= self.most_held // 2
 
     def can_consume(self, tokens: int = 1) -> bool:
         """Whether a task may begin now; then it has to."""

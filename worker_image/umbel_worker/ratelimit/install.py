@@ -22,11 +22,23 @@ if TYPE_CHECKING:
     class Consumer:
         """What is used of `umbel_worker.drain.Draining` and of Celery's consumer."""
 
+        pool: Any
         qos: Any
+        task_consumer: Any
         timer: Any
+        umbel_handback: Any
+
+        def call_soon(self, function: "Callable[[], None]") -> Any:
+            """Have this done in the loop's thread."""
 
         def bucket_for_task(self, task: Any) -> Any:
             """What a task's own rate limit asks for."""
+
+        def __init__(self, *args: Any, **options: Any) -> None:
+            """As Celery's."""
+
+        def on_close(self) -> None:
+            """Forget what was received: the connection ends."""
 
         def on_ready(self) -> None:
             """Take note that the queues are consumed from."""
@@ -116,6 +128,11 @@ class Limiting(Consumer):
 
     umbel_rates: RateLimiting
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._paused: dict[str, LimitedBucket] = {}
+        """Queues that are not taken from while so many of their tasks wait for these limits."""
+
     def bucket_for_task(self, task: Any) -> Any:
         """The TaskQueue's limits win over the task's own."""
         return self.umbel_rates.bucket_for(task.name) or super().bucket_for_task(task)
@@ -125,6 +142,11 @@ class Limiting(Consumer):
         super().on_ready()
         if self.umbel_rates.limits is None:
             self._learn()
+
+    def on_close(self) -> None:
+        """Called when the connection ends; the next one takes from all queues."""
+        super().on_close()
+        self._paused = {}
 
     def _learn(self) -> None:
         rates = self.umbel_rates
@@ -141,14 +163,20 @@ class Limiting(Consumer):
         known = self.umbel_rates.limits is not None
         self.umbel_rates.change(limits)
         self.reset_rate_limits()
+        if self._paused:
+            self._paused = {}
+            self._consume_again()
         if known or limits.limits:
             log.warning("umbel: %d rate limits are in force", len(limits.limits))
 
     def _limit_task(self, request: Any, bucket: Any, tokens: int) -> Any:
         """Called for a task that has a limit; what waits for it keeps no other from coming."""
-        if isinstance(bucket, LimitedBucket) and len(bucket.contents) < bucket.most_held:
-            request.umbel_beyond_prefetch = True
-            self.qos.increment_eventually()
+        if isinstance(bucket, LimitedBucket):
+            if len(bucket.contents) < bucket.most_held:
+                request.umbel_beyond_prefetch = True
+                self.qos.increment_eventually()
+            else:
+                self._pause(request, bucket)
         return super()._limit_task(request, bucket, tokens)
 
     def _limit_move_to_pool(self, request: Any) -> None:
@@ -156,7 +184,32 @@ class Limiting(Consumer):
         if getattr(request, "umbel_beyond_prefetch", False):
             request.umbel_beyond_prefetch = False
             self.qos.decrement_eventually()
+        if self._paused:
+            self._resume()
         super()._limit_move_to_pool(request)
+
+    def _pause(self, request: Any, bucket: LimitedBucket) -> None:
+        """Take nothing more from this task's queue, if there are others: it fills the prefetch."""
+        info = request.message.delivery_info or {}
+        active: dict[str, str] = self.task_consumer._active_tags
+        names = {tag: queue for queue, tag in active.items()}
+        queue = names.get(info.get("consumer_tag", ""), info.get("routing_key", ""))
+        if queue in active and len(active) > 1:
+            self.umbel_handback.learn(self.task_consumer)
+            self._paused[queue] = bucket
+            self.task_consumer.channel.basic_cancel(active.pop(queue))
+
+    def _resume(self) -> None:
+        ready = [queue for queue, bucket in self._paused.items() if bucket.few_wait()]
+        for queue in ready:
+            del self._paused[queue]
+        if ready:
+            self.call_soon(self._consume_again)  # this may be the thread of a timer
+
+    def _consume_again(self) -> None:
+        if self.task_consumer is not None:  # else there is a new one soon, which takes from all
+            self.task_consumer.consume()
+            self.umbel_handback.learn(self.task_consumer)
 
 
 def install(worker: Any, config: WorkerConfig) -> Optional[RateLimiting]:
