@@ -1,5 +1,6 @@
 """Renders the chart with the real `helm`."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -29,6 +30,7 @@ def helm() -> str:
 def run_template(helm: str) -> Callable[..., subprocess.CompletedProcess[str]]:
     """`helm template`, whatever its outcome; `values` are --set arguments."""
 
+    @functools.cache
     def run(*values: str) -> subprocess.CompletedProcess[str]:
         command = [helm, "template", "umbel", str(CHART), "--namespace", "umbel-system"]
         # a helm that is not an official build takes its Kubernetes for 1.20

