@@ -24,6 +24,11 @@ app.conf.update(
     worker_prefetch_multiplier=16,
 )
 
+if every := os.environ.get("STORY_BEAT_SECONDS"):
+    app.conf.beat_schedule = {
+        "work": {"task": "story.work", "schedule": float(every), "options": {"queue": "long"}}
+    }
+
 time.sleep(float(os.environ.get("STORY_IMPORT_SECONDS", "0")))  # as heavy applications do
 
 LATE = {"acks_late": True, "reject_on_worker_lost": True}
