@@ -16,6 +16,7 @@ from benchmarks import (
     nodekill,
     overrun,
     ratechurn,
+    ratecost,
     rates,
     reports,
     scalein,
@@ -82,6 +83,9 @@ BENCHMARKS["rates"] = Benchmark(
 )
 BENCHMARKS["ratechurn"] = Benchmark(
     headings=ratechurn.HEADINGS, run=ratechurn.run, trials={"redis": 1, "rabbitmq": 1}
+)
+BENCHMARKS["ratecost"] = Benchmark(
+    headings=ratecost.HEADINGS, run=ratecost.run, trials={"redis": 7, "rabbitmq": 7}
 )
 BROKERS = ("redis", "rabbitmq")
 

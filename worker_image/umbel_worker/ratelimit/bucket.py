@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 BATCH_SECONDS = 0.05
 """As many tasks as may begin in this time are booked with one call."""
 
+PACE_SECONDS = 0.1
+"""Over which the pace of tasks is measured."""
+
 LEAST_WAIT = 0.001
 FIRST_RETRY, LAST_RETRY = 0.5, 5.0
 """Seconds between two calls while the limiter is away; twice as long each time."""
@@ -70,6 +73,8 @@ class LimitedBucket:
         self._slots: deque[float] = deque()
         """When booked tasks may begin."""
         self._ask_at = 0.0
+        self._pace, self._paced_at, self._paced_from = 0.0, clock(), 0
+        """Tasks a second that were let go lately; since when, and from which number."""
         self._open_until = 0.0
         self._retry = FIRST_RETRY
         self._waits_since: Optional[float] = None
@@ -131,12 +136,24 @@ class LimitedBucket:
         # Before the last is used: a worker that is late would ask too late for the next.
         missing = max(len(self.contents), tokens) - len(self._slots)
         if missing > 0 and len(self._slots) <= self._batch // 2 and now >= self._ask_at:
-            self._ask(now, min(missing, self._batch))
+            self._ask(now, min(max(missing, self._soon(now)), self._batch))
             now = self._clock()
         if self._slots and self._slots[0] <= now:
             self._slots.popleft()
             return True
         return now < self._open_until
+
+    def _soon(self, now: float) -> int:
+        """Tasks that will want to begin before a booking is void, at the pace of the last ones.
+
+        Where the limit is far above the load tasks come one by one: a call for each would cost more
+        than the task.
+        """
+        seconds, begun = now - self._paced_at, self.began - self._paced_from
+        if seconds >= PACE_SECONDS:
+            self._pace = begun / seconds
+            self._paced_at, self._paced_from = now, self.began
+        return math.ceil(self._pace * gcra.LATE)
 
     def _ask(self, now: float, want: int) -> None:
         try:
