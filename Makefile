@@ -48,6 +48,10 @@ bench: venv cluster-up images ## Measure what the README claims
 simulation: venv ## Simulate every scenario beside KEDA and the HPA; writes docs/simulate.md and its plots
 	$(python) -m benchmarks.simulation --write
 
+.PHONY: dashboard
+dashboard: venv ## Write the chart's Grafana dashboard anew from hack/dashboard
+	$(python) -m hack.dashboard
+
 .PHONY: cluster-up
 cluster-up: ## Find a cluster, or start one
 	@hack/cluster up

@@ -1,11 +1,13 @@
 """What /metrics, /healthz and /readyz answer."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from tests.builders import a_decision, a_pool_report, a_snapshot
+from tests.monitoring.exported import operator_text
 
 from umbel.autoscaling.reasons import Reason
 from umbel.autoscaling.snapshot import QueueCounts
@@ -115,6 +117,16 @@ def test_a_taskqueue_that_is_gone_leaves_no_series_and_takes_no_other_along():
 
     named = {s.labels.get("taskqueue") for f in metrics.registry.collect() for s in f.samples}
     assert named == {None, "other"}
+
+
+def test_the_page_of_metrics_has_every_one():
+    page = (Path(__file__).parents[3] / "docs/metrics.md").read_text()
+    lines = operator_text().splitlines()
+    names = [line.split()[2] for line in lines if line.startswith("# TYPE")]
+    shown = [name for name in names if not name.endswith("_created")]
+
+    assert len(shown) == 32
+    assert [name for name in shown if f"`{name}`" not in page] == []
 
 
 class Probes:
