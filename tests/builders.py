@@ -128,6 +128,8 @@ def a_child(**fields: Any) -> ChildView:
             "replicas": 0,
             "ready_replicas": 0,
             "owns_replicas": False,
+            "selector": {},
+            "strategy": "RollingUpdate",
             "rolling": False,
             "failure": "",
             "deleting": False,

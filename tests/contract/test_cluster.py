@@ -99,6 +99,38 @@ async def test_a_written_size_takes_the_ownership_over_and_survives_applies(harn
     assert (await cluster.apply(body_of(harness)))["spec"]["replicas"] == 0
 
 
+async def test_an_apply_that_names_a_size_takes_it_back(harness: Harness):
+    body = sized(body_of(harness), 0)
+    await harness.cluster.apply(body)
+    await harness.edit("Deployment", "shop-long", {"spec": {"replicas": 1}})
+
+    assert (await harness.cluster.apply(body))["spec"]["replicas"] == 0
+
+
+async def test_a_deployment_keeps_what_it_selects_by(harness: Harness):
+    body = sized(body_of(harness), 0)
+    await harness.cluster.apply(body)
+    labels = body["spec"]["selector"]["matchLabels"] | {"umbel.dev/component": "beat"}
+    template = body["spec"]["template"] | {"metadata": {"labels": labels}}
+    changed = {"selector": {"matchLabels": labels}, "template": template}
+
+    with pytest.raises(ClusterError) as refused:
+        await harness.cluster.apply({**body, "spec": {**body["spec"], **changed}})
+    assert refused.value.status == 422
+
+
+async def test_recreate_is_refused_beside_the_parameters_of_a_rolling_update(harness: Harness):
+    body = sized(body_of(harness), 0)
+    recreating = {**body, "spec": {**body["spec"], "strategy": {"type": "Recreate"}}}
+    await harness.cluster.apply(recreating)
+    by_hand = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    await harness.edit("Deployment", "shop-long", {"spec": {"strategy": by_hand}})
+
+    with pytest.raises(ClusterError) as refused:
+        await harness.cluster.apply(recreating)
+    assert refused.value.status == 422
+
+
 async def test_a_size_that_is_written_but_not_changed_leaves_the_ownership(harness: Harness):
     made = await harness.cluster.apply(sized(body_of(harness), 0))
 

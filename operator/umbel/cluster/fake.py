@@ -94,6 +94,8 @@ class FakeCluster:
             message = f"{key}: the object has been modified"
             raise Conflict(message, status=409)
         applied = _laid_over(live, self._applied.get((key, ""), {}), wanted)
+        if key[0] == "Deployment":
+            _check_deployment(key, live, applied)
         self._applied[key, ""] = wanted
         return self._put(key, applied)
 
@@ -248,6 +250,18 @@ def _is_in(namespace: str | None, raw: Object) -> bool:
 def _owned_by(raw: Object, owner: Object) -> bool:
     references = raw["metadata"].get("ownerReferences") or ()
     return any(reference["uid"] == owner["metadata"]["uid"] for reference in references)
+
+
+def _check_deployment(key: Key, live: Object, applied: Object) -> None:
+    """Refuse what the API server refuses of a change, as far as the circle relies on it."""
+    before, after = live.get("spec") or {}, applied.get("spec") or {}
+    strategy = after.get("strategy") or {}
+    if before.get("selector") != after.get("selector"):
+        message = f"{key}: spec.selector: field is immutable"
+        raise ClusterError(message, status=422)
+    if strategy.get("type") == "Recreate" and "rollingUpdate" in strategy:
+        message = f"{key}: spec.strategy.rollingUpdate: Forbidden"
+        raise ClusterError(message, status=422)
 
 
 def _laid_over(live: Object, owned: Mapping[str, Any], wanted: Mapping[str, Any]) -> Object:

@@ -59,6 +59,10 @@ class ChildView:
     ready_replicas: int
     owns_replicas: bool
     """True while umbel's own apply still owns `spec.replicas`: leaving it out would reset it."""
+    selector: Mapping[str, str]
+    """The labels that a Deployment knows its pods by: it keeps them for good."""
+    strategy: str
+    """How a Deployment replaces pods: `RollingUpdate` or `Recreate`."""
     rolling: bool
     """True while the Deployment replaces pods of an older template."""
     failure: str
@@ -130,7 +134,7 @@ def fingerprint(raw: Raw) -> str:
 
 def child_view(kind: str, raw: Raw) -> ChildView:
     """Read a Deployment or PodDisruptionBudget that carries umbel's labels."""
-    metadata, status = raw["metadata"], raw.get("status") or {}
+    metadata, status, spec = raw["metadata"], raw.get("status") or {}, raw.get("spec") or {}
     labels = metadata.get("labels") or {}
     return ChildView(
         kind=kind,
@@ -141,11 +145,13 @@ def child_view(kind: str, raw: Raw) -> ChildView:
         owner_uid=_controller_uid(metadata),
         version=version_of(raw),
         fingerprint=fingerprint(raw),
-        replicas=(raw.get("spec") or {}).get("replicas") or 0,
+        replicas=spec.get("replicas") or 0,
         ready_replicas=status.get("readyReplicas") or 0,
         owns_replicas=any(
             _applies_replicas(entry) for entry in metadata.get("managedFields") or ()
         ),
+        selector=(spec.get("selector") or {}).get("matchLabels") or {},
+        strategy=(spec.get("strategy") or {}).get("type") or "",
         rolling=_is_rolling(raw, status),
         failure=_replica_failure(status),
         deleting="deletionTimestamp" in metadata,

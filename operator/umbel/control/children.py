@@ -119,6 +119,9 @@ class Children:
             raise NameTakenError(_taken(key))
         if live is not None and self._is_as_wanted(wanted, live):
             return
+        if live is not None and _cannot_become(wanted, live):
+            await self._remove(queue, live)
+            live = None
         if live is None:
             live = await self._unseen(key, queue)
         made = await self._send(queue, wanted, live)
@@ -183,6 +186,21 @@ def _stale(wanted: Sequence[_Wanted], owned: Sequence[ChildView]) -> list[ChildV
     """
     keys = {child.key for child in wanted}
     return [child for child in owned if child.key not in keys and not child.deleting]
+
+
+def _cannot_become(wanted: _Wanted, live: ChildView) -> bool:
+    """Whether no apply can make of a Deployment what is wanted; then it has to be made anew.
+
+    What it selects by is for good: a pool named beat is never turned into beat. And the API server
+    refuses Recreate beside what it filled in itself when somebody chose RollingUpdate by hand.
+    """
+    if live.kind != "Deployment":
+        return False
+    spec = wanted.body["spec"]
+    recreates = spec["strategy"]["type"] == "Recreate"
+    return live.selector != spec["selector"]["matchLabels"] or (
+        recreates and live.strategy != "Recreate"
+    )
 
 
 def _taken(key: Key) -> str:

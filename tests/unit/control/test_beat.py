@@ -6,7 +6,13 @@ import pytest
 from tests.builders import a_body, a_pool_body
 from tests.simulation.world import TICK, World
 
-from umbel.resources.names import COMPONENT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, TASKQUEUE_LABEL
+from umbel.resources.names import (
+    COMPONENT_LABEL,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    POOL_LABEL,
+    TASKQUEUE_LABEL,
+)
 
 BEAT = ("Deployment", "default", "shop-beat")
 ENABLED = {"enabled": True}
@@ -89,15 +95,41 @@ async def test_a_size_by_hand_is_put_right_in_the_next_tick(size: int):
 
 
 async def test_a_strategy_by_hand_that_would_let_two_run_is_put_right():
+    """The API server fills in the parameters of a rolling update, and refuses Recreate with them:
+    only a new Deployment is rid of them."""
     world = World(a_body(beat=ENABLED))
     await world.advance(2 * TICK)
 
-    world.cluster.edit(*BEAT, {"spec": {"strategy": {"type": "RollingUpdate"}}})
-    await world.advance(TICK)
+    filled = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%"}}
+    world.cluster.edit(*BEAT, {"spec": {"strategy": filled}})
+    await world.advance(2 * TICK)
 
-    assert world.cluster.object("Deployment", "shop-beat")["spec"]["strategy"] == {
-        "type": "Recreate"
-    }
+    spec = world.cluster.object("Deployment", "shop-beat")["spec"]
+    assert (spec["strategy"], spec["replicas"]) == ({"type": "Recreate"}, 1)
+    assert world.condition("Ready") == "True"
+
+
+async def test_a_pool_named_beat_gives_way_to_beat_and_back_in_one_change_each():
+    """A Deployment keeps for good what it selects by, so that one cannot become the other."""
+    pool = a_pool_body(name="beat", queues=["reports"])
+    world = World(a_body(pools=[pool]))
+    await world.advance(2 * TICK)
+    labels = world.cluster.object("Deployment", "shop-beat")["spec"]["selector"]["matchLabels"]
+    assert labels[POOL_LABEL] == "beat"
+
+    change(world, pools=[a_pool_body()], beat=ENABLED)
+    await world.advance(2 * TICK)
+    labels = world.cluster.object("Deployment", "shop-beat")["spec"]["selector"]["matchLabels"]
+    assert labels[COMPONENT_LABEL] == "beat"
+    assert world.cluster.names("PodDisruptionBudget") == ["shop-long"]
+
+    change(world, pools=[pool], beat={"enabled": False})
+    await world.advance(2 * TICK)
+    labels = world.cluster.object("Deployment", "shop-beat")["spec"]["selector"]["matchLabels"]
+    assert labels[POOL_LABEL] == "beat"
+    assert world.condition("Ready") == "True"
+    await world.advance(90)
+    assert world.size("shop-beat") == 0, "it is sized as every pool"
 
 
 async def test_a_taskqueue_that_is_paused_altogether_leaves_beat_alone():

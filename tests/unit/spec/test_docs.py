@@ -40,3 +40,11 @@ def test_the_overlay_is_taken() -> None:
 
     body = as_stored(patched(valid_manifest(), {"spec.pools.0.podTemplate": overlay}))
     assert parse(body).spec.pools[0].pod_template == overlay
+
+
+def test_the_beat_is_taken() -> None:
+    [beat] = [block["beat"] for block in blocks() if "beat" in block]
+
+    read = parse(as_stored(patched(valid_manifest(), {"spec.beat": beat}))).spec.beat
+    assert read is not None
+    assert read.claim_name == beat["schedule"]["claimName"]
