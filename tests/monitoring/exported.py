@@ -24,8 +24,8 @@ OF_POD = frozenset({"taskqueue_namespace", "taskqueue", "pool"})
 Exported = dict[str, frozenset[str]]
 
 
-def operator_text() -> str:
-    """What an operator exports that knows all there is to know of one TaskQueue."""
+def operator_metrics() -> OperatorMetrics:
+    """Those of an operator that knows all there is to know of one TaskQueue."""
     metrics = OperatorMetrics()
     metrics.publish([_report()])
     pool = ("default", "shop", "long")
@@ -36,7 +36,12 @@ def operator_text() -> str:
     metrics.errors.labels("apply").inc()
     metrics.turn_seconds.observe(0.01)
     metrics.leader.set(1)
-    return generate_latest(metrics.registry).decode()
+    return metrics
+
+
+def operator_text() -> str:
+    """What such an operator exports."""
+    return generate_latest(operator_metrics().registry).decode()
 
 
 def _report() -> QueueReport:
