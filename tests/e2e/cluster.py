@@ -155,7 +155,8 @@ class Cluster:
 
     def operator_pods(self) -> list[Json]:
         """Every operator's pod that is not ending."""
-        pods = self.pods(OPERATOR_NAMESPACE, "app.kubernetes.io/instance=umbel")
+        ours = "app.kubernetes.io/instance=umbel,app.kubernetes.io/component=operator"
+        pods = self.pods(OPERATOR_NAMESPACE, ours)
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
     def leader(self) -> str:

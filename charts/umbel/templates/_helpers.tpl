@@ -24,6 +24,13 @@ app.kubernetes.io/name: {{ include "umbel.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{/* Of the pod of `helm test`: those above must not match it. */}}
+{{- define "umbel.verifyLabels" -}}
+app.kubernetes.io/name: {{ include "umbel.name" . | trunc 56 | trimSuffix "-" }}-verify
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: verify
+{{- end }}
+
 {{- define "umbel.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{ include "umbel.selectorLabels" . }}

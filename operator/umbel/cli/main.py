@@ -50,6 +50,17 @@ def parser() -> argparse.ArgumentParser:
         help="look after TaskQueues of this namespace only; may be repeated",
     )
     running.set_defaults(act=lambda given: _run(given.namespace))
+    verifying = commands.add_parser(
+        "verify",
+        help="say whether an installation works",
+        description="Asks the cluster for TaskQueues and the operator whether it is ready.",
+        epilog="exit status: 0 all is well, 1 something is not",
+    )
+    verifying.add_argument("--operator", metavar="URL", help="as in http://umbel-metrics:8080")
+    verifying.add_argument(
+        "--within", type=float, default=0.0, metavar="SECONDS", help="ask again for so long"
+    )
+    verifying.set_defaults(act=_verify)
     checking = commands.add_parser(
         "check",
         help="say what is wrong with the TaskQueues of a file, without a cluster",
@@ -101,6 +112,12 @@ def _render(given: argparse.Namespace) -> int:
         image=given.runtime_image, pull_policy=Settings().runtime_image_pull_policy
     )
     return check.render(given.file, given.namespace, runtime, given.output)
+
+
+def _verify(given: argparse.Namespace) -> int:
+    from umbel.cli.verify import verify
+
+    return asyncio.run(verify(given.operator, given.within))
 
 
 def _run(watched: list[str]) -> int:

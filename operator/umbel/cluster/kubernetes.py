@@ -102,6 +102,14 @@ class Kubernetes:
                 return items, int(page["metadata"]["resourceVersion"])
             query["continue"] = following
 
+    async def serves_taskqueues(self) -> bool:
+        """Whether the CRD is there; everybody may ask."""
+        try:
+            known = await self._request("GET", f"/apis/{API_VERSION}")
+        except NotFound:
+            return False
+        return "taskqueues" in [kind["name"] for kind in known.get("resources", ())]
+
     async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any]:
         """Read one object.
 
