@@ -28,13 +28,13 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS: Final = 300.0
 """Between two looks where everything is as it should be."""
 
-SOON_SECONDS: Final = 30.0
+SOON_SECONDS: Final = 10.0
 """Between two looks while a queue does not exist, a look failed, or something has to be removed."""
 
 ROUNDS: Final = 4
 """A dead-letter queue, then the policy that names it, then a look that finds nothing to do."""
 
-REMOVAL_TRIES: Final = 120
+REMOVAL_TRIES: Final = 360
 """An hour; then what is left of a deleted TaskQueue stays where it is."""
 
 Key = tuple[str, str]
