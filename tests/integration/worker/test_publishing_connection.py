@@ -36,8 +36,18 @@ def apps() -> Iterator[Callable[[str], Celery]]:
         producers = app.amqp.producer_pool
         if isinstance(producers, publishing.Producers):
             producers.connections.force_close_all()
+        else:
+            _close_the_process_own(app)
         app.close()
-    pools.reset()  # those of stock applications are the whole process' own
+
+
+def _close_the_process_own(app: Celery) -> None:
+    """kombu's pools of this broker; other tests make new ones."""
+    connection = app.connection_for_write()
+    app.pool.force_close_all()
+    for group in (pools.producers, pools.connections):
+        if connection in group:
+            del group[connection]
 
 
 def publish(app: Celery) -> None:
