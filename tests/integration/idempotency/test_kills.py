@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 import redis
 from celery import Celery
+from kombu import Connection
 from tests.integration.servers import RedisServer
 
 from umbel_worker.idempotency import SQLStore
@@ -35,6 +36,8 @@ DELIVERIES = 2 * KEYS
 PROCESSES = 8
 DEADLINE_SECONDS = 120  # 15 to 30 on two idle cores
 KILL_EVERY_SECONDS = 0.25
+STUCK_SECONDS = 20
+"""Stock Celery once kept a task of a killed process and never began it again."""
 
 
 def clock() -> float:
@@ -115,6 +118,7 @@ class Swarm:
         assert self._worker is not None
         deadline = clock() + DEADLINE_SECONDS
         done: dict[str, str] = {}
+        moved_at = clock()
         while len(done) < DELIVERIES:
             if clock() > deadline or self._worker.poll() is not None:
                 log = (self.home / "worker.log").read_text()[-3000:]
@@ -125,14 +129,33 @@ class Swarm:
             if 0 < len(done) < DELIVERIES * 0.95:
                 self.kill_one()
             time.sleep(KILL_EVERY_SECONDS)
-            done |= self.results([task_id for task_id in ids if task_id not in done])
+            more = self.results([task_id for task_id in ids if task_id not in done])
+            done |= more
+            moved_at = clock() if more else moved_at
+            if clock() - moved_at > STUCK_SECONDS:
+                self.replace_worker()
+                moved_at = clock()
         return done
 
-    def stop(self) -> None:
+    def replace_worker(self) -> None:
+        """As Kubernetes does with a pod: what it held is delivered again."""
+        log.warning("nothing was done for %d s: a new worker", STUCK_SECONDS)
+        self.killed += self.children()
+        self.stop_worker()
+        with Connection(self.url) as connection:
+            channel = connection.default_channel
+            for tag in self.client.zrange("unacked_index", 0, -1):
+                channel.qos.restore_by_tag(tag)
+        self.start()
+
+    def stop_worker(self) -> None:
         if self._worker is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._worker.pid, signal.SIGKILL)
             self._worker.wait(10)
+
+    def stop(self) -> None:
+        self.stop_worker()
         self.client.close()
 
 
