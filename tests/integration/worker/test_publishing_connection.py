@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from billiard import Process
 from celery import Celery
-from kombu import pools
 from tests.integration.servers import RabbitMQServer
 
 from umbel_worker import handback, publishing
@@ -37,17 +36,9 @@ def apps() -> Iterator[Callable[[str], Celery]]:
         if isinstance(producers, publishing.Producers):
             producers.connections.force_close_all()
         else:
-            _close_the_process_own(app)
+            with app.pool.acquire(block=True) as connection:
+                connection.collect()  # the pool itself is the whole process' own
         app.close()
-
-
-def _close_the_process_own(app: Celery) -> None:
-    """kombu's pools of this broker; other tests make new ones."""
-    connection = app.connection_for_write()
-    app.pool.force_close_all()
-    for group in (pools.producers, pools.connections):
-        if connection in group:
-            del group[connection]
 
 
 def publish(app: Celery) -> None:
