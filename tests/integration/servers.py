@@ -6,6 +6,7 @@ is in the error when it does not.
 """
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -13,7 +14,7 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
@@ -31,11 +32,26 @@ REDIS_START_SECONDS = 10
 RABBITMQ_START_SECONDS = 60
 
 
+def _ports() -> Iterator[int]:
+    """Below the range from which the kernel takes ports for connections (32768 on Linux), and for
+    each process of a parallel run others: one that was found free stays so until it is used."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw8").removeprefix("gw")) % 9
+    first, count = 11_000 + 2_000 * number, 2_000
+    for offset in itertools.count(os.getpid() * 37):
+        yield first + offset % count
+
+
+_NEXT_PORTS = _ports()
+
+
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    for port in _NEXT_PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError
 
 
 def wait_until(what: str, check: Callable[[], object], seconds: float, every: float = 0.05) -> None:

@@ -135,7 +135,8 @@ def test_a_beat_that_is_killed_has_written_what_it_published(beats: Beats, style
 def missed(beats: Beats) -> float:
     """A beat ends, and two intervals pass before the next one; when that has begun."""
     status, _ = terminated(beats.start())
-    assert (status, beats.published()) == (0, 0)
+    assert status == 0
+    beats.scene.client.delete(beats.scene.queue)  # a busy machine's first one may have had time
     over = clock() + 2 * EVERY_SECONDS
     until("two intervals pass", clock, lambda now: now > over)
     beats.start()
