@@ -2,7 +2,11 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -175,3 +179,14 @@ def test_the_visibility_timeout_joins_the_applications_own_options(
 
 def test_time_limits_never_reach_the_configuration_that_published_messages_copy() -> None:
     assert not [name for name in configuration(CONFIG) if "time_limit" in name]
+
+
+def test_a_worker_on_rabbitmq_needs_no_redis_client() -> None:
+    """It cost 8 MiB for nothing where it was there, and the worker's start where it was not."""
+    code = "import sys; sys.modules['redis'] = None; import umbel_worker.boot"
+    runtime = Path(__file__).parents[3] / "worker_image"
+    environment = {**os.environ, CONFIG_ENV: CONFIG.to_json(), "PYTHONPATH": str(runtime)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()

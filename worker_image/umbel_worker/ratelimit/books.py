@@ -8,11 +8,14 @@ from kombu.utils.encoding import bytes_to_str
 from umbel_worker.rate_limits import bucket_key, definitions_key
 from umbel_worker.ratelimit import gcra
 from umbel_worker.ratelimit.bucket import Unavailable
+from umbel_worker.redis_script import script
 
 if TYPE_CHECKING:
     from umbel_worker.rate_limits import RateLimit
 
 MICROSECONDS = 1e6
+
+SCRIPT = script(gcra.SCRIPT)
 
 
 def bucket_of(limit: "RateLimit") -> gcra.Bucket:
@@ -83,7 +86,7 @@ class Limiter:
 
         def ask(redis: Any, prefix: str) -> Any:
             keys = [bucket_key(prefix, self._task_queue, limit) for limit in limits]
-            return gcra.SCRIPT(redis, keys, want, *times)
+            return SCRIPT(redis, keys, want, *times)
 
         number, first, retry = self._do(ask)
         interval = buckets[0].interval if len(buckets) == 1 else 0.0

@@ -16,8 +16,6 @@ The same in two languages: `book` for the limits of one worker, `SCRIPT` in Redi
 
 from typing import NamedTuple
 
-from umbel_worker.redis_script import script
-
 AHEAD = 0.2
 """Seconds that tasks are booked ahead."""
 
@@ -90,7 +88,7 @@ def book(
     return Booking(number, first, interval, 0.0), after
 
 
-SCRIPT = script("""
+SCRIPT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local want, ahead = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -121,7 +119,7 @@ end
 local first = 0
 if #KEYS == 1 then first = start[1] - tonumber(ARGV[6]) - now end
 return {number, string.format('%.1f', first), '0'}
-""")
+"""
 """KEYS: the TAT of each limit. ARGV: want, ahead, LATE, CLOCKS, then each limit's interval and
 tolerance; times in microseconds. Returns how many were booked, when the first may begin, when to
 ask again."""
