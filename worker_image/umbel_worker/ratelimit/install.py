@@ -139,9 +139,9 @@ class Limiting(Consumer):
 
     def on_ready(self) -> None:
         """Called whenever the loop begins on a new connection."""
-        super().on_ready()
         if self.umbel_rates.limits is None:
-            self._learn()
+            self._learn()  # before it says that it is ready
+        super().on_ready()
 
     def on_close(self) -> None:
         """Called when the connection ends; the next one takes from all queues."""
