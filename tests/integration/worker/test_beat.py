@@ -134,7 +134,10 @@ def test_a_beat_that_is_killed_has_written_what_it_published(beats: Beats, style
 
 def missed(beats: Beats) -> float:
     """A beat ends, and two intervals pass before the next one; when that has begun."""
-    status, _ = terminated(beats.start())
+    beat = beats.start()
+    until("it has its schedule", lambda: sum(one.stat().st_size for one in beats.schedule.iterdir()),
+          lambda size: size > 0, hold=0.3)  # fmt: skip
+    status, _ = terminated(beat)
     assert status == 0
     beats.scene.client.delete(beats.scene.queue)  # a busy machine's first one may have had time
     over = clock() + 2 * EVERY_SECONDS
