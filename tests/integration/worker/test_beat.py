@@ -70,6 +70,10 @@ class Beats:
         given = arguments(queue, queue.spec.beat)
         return [word.replace(SCHEDULE_PATH, str(self.schedule)) for word in given]
 
+    def written(self) -> int:
+        """Bytes of its schedule."""
+        return sum(one.stat().st_size for one in self.schedule.iterdir())
+
     def published(self) -> int:
         return self.scene.ready()
 
@@ -135,8 +139,7 @@ def test_a_beat_that_is_killed_has_written_what_it_published(beats: Beats, style
 def missed(beats: Beats) -> float:
     """A beat ends, and two intervals pass before the next one; when that has begun."""
     beat = beats.start()
-    until("it has its schedule", lambda: sum(one.stat().st_size for one in beats.schedule.iterdir()),
-          lambda size: size > 0, hold=0.3)  # fmt: skip
+    until("it has its schedule", beats.written, lambda size: size > 0, hold=0.3)
     status, _ = terminated(beat)
     assert status == 0
     beats.scene.client.delete(beats.scene.queue)  # a busy machine's first one may have had time
