@@ -204,3 +204,17 @@ def test_a_backlog_of_limited_tasks_holds_up_no_other_queue(
     assert ran < 60, "the limit held"
     until("limited ones go on", lambda: len(scene.events.of("start", "limited")),
           lambda n: n >= ran + 15, 6)  # fmt: skip
+
+
+def test_an_application_that_disables_rate_limits_disables_its_own_alone(redis_scene: RedisScene):
+    scene = redis_scene
+    more = {"TEST_CONF": '{"worker_disable_rate_limits": true}', "TEST_RATE_LIMIT": "1/h"}
+    write(scene, limits())
+    worker = scene.worker(LIMITED, app="simple", more=more).wait_ready()
+    scene.send_many("quick", "free", 5)
+    until("all ran", lambda: len(scene.events.of("start", "free")), lambda n: n == 5, 5)
+
+    tell(scene, limits(at("quick", 1, seconds=3600)))
+    scene.send_many("quick", "limited", 5)
+    until("one ran", lambda: len(scene.events.of("start", "limited")), lambda n: n == 1, 5, hold=1)
+    assert worker.exit_code is None

@@ -127,6 +127,8 @@ class Limiting(Consumer):
     """A consumer whose tasks are limited over all pods; mixed in above `drain.Draining`."""
 
     umbel_rates: RateLimiting
+    umbel_own_limits: bool
+    """Whether the application wants its tasks' own `rate_limit` to be kept."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -134,8 +136,9 @@ class Limiting(Consumer):
         """Queues that are not taken from while so many of their tasks wait for these limits."""
 
     def bucket_for_task(self, task: Any) -> Any:
-        """The TaskQueue's limits win over the task's own."""
-        return self.umbel_rates.bucket_for(task.name) or super().bucket_for_task(task)
+        """The TaskQueue's limits win over the task's own, and over `worker_disable_rate_limits`."""
+        ours = self.umbel_rates.bucket_for(task.name)
+        return ours or (super().bucket_for_task(task) if self.umbel_own_limits else None)
 
     def on_ready(self) -> None:
         """Called whenever the loop begins on a new connection."""
@@ -230,7 +233,9 @@ def install(worker: Any, config: WorkerConfig) -> Optional[RateLimiting]:
 
     rates = RateLimiting(Limiter(_connecting(worker.app, url), config.task_queue))
     used = symbol_by_name(worker.consumer_cls)
-    members = {"umbel_rates": rates, "__doc__": used.__doc__}
+    own = not worker.disable_rate_limits
+    members = {"umbel_rates": rates, "umbel_own_limits": own, "__doc__": used.__doc__}
+    worker.disable_rate_limits = False
     worker.consumer_cls = type(f"Limiting{used.__name__}", (Limiting, used), members)
     control_command(name=COMMAND, args=[("limits", str)])(_on_command)
     return rates
