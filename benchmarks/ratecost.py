@@ -17,13 +17,14 @@ from tests.integration.servers import RedisServer
 from tests.integration.worker.harness import EARLY, RabbitScene, RedisScene, Scene, until
 
 from benchmarks.brokers import server
+from benchmarks.rates import OWNER
 from umbel.resources.rate_limits import LIMITER_ENV, RateLimit, RateLimits, definitions_key
 
 HEADINGS = ("benchmark", "broker", "worker", "runs", "tasks/s", "of those without limits: median",
             "worst", "bar", "holds")  # fmt: skip
 TASKS = 5000
 WARM_UP = 500
-OWNER = "default/shop/2825f919"
+
 PLAIN, HIGH, BESIDE = "without limits", "a limit of 100,000/s", "beside tasks limited to 5/s"
 LIMITS = {
     PLAIN: (),

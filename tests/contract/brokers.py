@@ -353,6 +353,15 @@ class LimitStoreContract:
         await store.put("default/other/2", "")
         await store.close()
 
+    async def test_many_taskqueues_are_written_at_the_same_time(self, harness: Any):
+        """They shared one connection, and all but the first were refused it."""
+        store = harness.brokers.limit_store(harness.url, LAYOUT)
+        owners = [f"default/many/{number}" for number in range(20)]
+        assert await asyncio.gather(*(store.put(one, one) for one in owners)) == [None] * 20
+        assert [harness.limits_found(one) for one in owners] == owners
+        await asyncio.gather(*(store.put(one, "") for one in owners))
+        await store.close()
+
     async def test_a_redis_that_hangs_is_a_failure_and_works_again(self, harness: Any):
         store = harness.brokers.limit_store(harness.url, LAYOUT)
         await store.put("default/shop/1", "limits")

@@ -15,16 +15,24 @@ RIGHTS: Final = "+hset +hdel and the keys *umbel.limits"
 
 
 class RedisLimitStore:
-    """`umbel.control.ports.LimitStore` of one database of one Redis; a connection of its own."""
+    """`umbel.control.ports.LimitStore` of one database of one Redis; connects for each write.
+
+    Writes are seldom, and several TaskQueues may be due at the same time.
+    """
 
     def __init__(self, url: BrokerURL, prefix: str, timeout_seconds: float) -> None:
         self._url = url
         self._key = definitions_key(prefix)
         self._timeout = timeout_seconds
         self._client = redis_client.client(url, timeout_seconds)
+        self._one_at_a_time = asyncio.Lock()
 
     async def put(self, task_queue: str, limits: str) -> BrokerFailure | None:
         """As `LimitStore.put`."""
+        async with self._one_at_a_time:
+            return await self._put(task_queue, limits)
+
+    async def _put(self, task_queue: str, limits: str) -> BrokerFailure | None:
         try:
             async with asyncio.timeout(self._timeout):
                 await (
@@ -33,7 +41,6 @@ class RedisLimitStore:
                     else self._client.hdel(self._key, task_queue)
                 )
         except (exceptions.RedisError, OSError) as error:
-            await self.close()
             return redis_client.failure(
                 self._url,
                 error,
@@ -41,6 +48,8 @@ class RedisLimitStore:
                 what="write the rate limits",
                 rights=RIGHTS,
             )
+        finally:
+            await self.close()
         return None
 
     async def close(self) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         task_consumer: Any
         timer: Any
         umbel_handback: Any
+        umbel_status: Any
 
         def call_soon(self, function: "Callable[[], None]") -> Any:
             """Have this done in the loop's thread."""
@@ -210,6 +211,8 @@ class Limiting(Consumer):
             self.call_soon(self._consume_again)  # this may be the thread of a timer
 
     def _consume_again(self) -> None:
+        if self.umbel_status.draining:
+            return
         if self.task_consumer is not None:  # else there is a new one soon, which takes from all
             self.task_consumer.consume()
             self.umbel_handback.learn(self.task_consumer)
