@@ -8,9 +8,10 @@ import asyncio
 import dataclasses
 import os
 import sys
+from pathlib import Path
 
 from umbel import __version__
-from umbel.cli import check, simulate
+from umbel.cli import asking, check, simulate
 from umbel.resources.pod import RuntimeImage
 from umbel.settings import InvalidSettings, Settings, from_environment, namespaces
 
@@ -30,7 +31,7 @@ environment:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     command = argparse.ArgumentParser(
-        prog="umbel",
+        prog=_called(),
         description="Kubernetes operator for Celery.",
         epilog="Each command explains itself: umbel COMMAND --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -93,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
     )
     simulate.add_arguments(simulating)
     simulating.set_defaults(act=simulate.run)
+    asking.add_to(commands)
     return command
 
 
@@ -105,6 +107,11 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code
+
+
+def _called() -> str:
+    """As the user types it; kubectl runs `kubectl-umbel` for `kubectl umbel`."""
+    return "kubectl umbel" if Path(sys.argv[0]).name == "kubectl-umbel" else "umbel"
 
 
 def _render(given: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from umbel.cli.table import aligned
 from umbel.simulation.outcome import Figures, Outcome, PoolOutcome, Series
 
 WIDTH = 64
@@ -73,23 +74,11 @@ def table(outcomes: Sequence[Outcome]) -> str:
             rows += _rows((one.policy, one.pools[position].figures) for one in outcomes)
         rows.append(["together"])
     rows += _rows((one.policy, one.total) for one in outcomes)
-    return f"{_aligned(rows)}\n\n{LEGEND}"
+    return f"{aligned(rows)}\n\n{LEGEND}"
 
 
 def _rows(named: Iterable[tuple[str, Figures]]) -> list[list[str]]:
     return [[f"  {name}", *cells(figures)] for name, figures in named]
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    full = [row for row in rows if len(row) > 1]
-    widths = [max(map(len, column)) for column in zip(*full, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if n == 0 else cell.rjust(width)
-            for n, (cell, width) in enumerate(zip(row, widths, strict=False))
-        ).rstrip()
-        for row in rows
-    )
 
 
 def chart(outcomes: Sequence[Outcome], width: int = WIDTH) -> str:

@@ -5,6 +5,7 @@ cost most of the time. Every call has a time limit, and every failure is a `Clus
 write but that of the lease itself is fenced (`umbel.cluster.fence`).
 """
 
+import contextlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +18,7 @@ from umbel.cluster.errors import ClusterError, Conflict, NotFound
 from umbel.cluster.fence import Fence, check, guarding, tracing, unfenced
 from umbel.cluster.lease import Lease, body_of, lease_of
 from umbel.cluster.objects import DELETION_COST, FIRST_TO_GO
-from umbel.resources.names import API_VERSION, FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL
+from umbel.resources.names import API_VERSION, FIELD_MANAGER, KIND, MANAGED_BY, MANAGED_BY_LABEL
 
 PAGE = 500
 """Objects per list request."""
@@ -32,6 +33,8 @@ PATHS = {
     "Lease": "/apis/coordination.k8s.io/v1{ns}/leases",
 }
 
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 
@@ -42,6 +45,14 @@ LEASE_TIMEOUT = aiohttp.ClientTimeout(total=3)
 def _path(kind: str, namespace: str | None = None, name: str | None = None) -> str:
     path = PATHS[kind].format(ns=f"/namespaces/{namespace}" if namespace else "")
     return f"{path}/{name}" if name else path
+
+
+async def _load_config(context: str | None) -> None:
+    if context is None:
+        with contextlib.suppress(config.ConfigException):
+            config.load_incluster_config()
+            return
+    await config.load_kube_config(context=context)
 
 
 class Kubernetes:
@@ -56,17 +67,18 @@ class Kubernetes:
         self.fence = fence
 
     @classmethod
-    async def connect(cls, *, timeout_seconds: float) -> "Kubernetes":
+    async def connect(cls, *, timeout_seconds: float, context: str | None = None) -> "Kubernetes":
         """Use the pod's own account, or the kubeconfig where there is none. Writes are not fenced.
+
+        Args:
+            timeout_seconds: of every request.
+            context: of the kubeconfig, whatever the pod has; None for the current one.
 
         Raises:
             ClusterError: neither is there.
         """
         try:
-            try:
-                config.load_incluster_config()
-            except config.ConfigException:
-                await config.load_kube_config()
+            await _load_config(context)
         except (config.ConfigException, OSError) as error:
             message = f"no way to the Kubernetes API: {error}; run in a pod or set KUBECONFIG"
             raise ClusterError(message) from error
@@ -117,6 +129,27 @@ class Kubernetes:
             NotFound: there is none.
         """
         return await self._request("GET", _path(kind, namespace, name))
+
+    async def events_about(self, namespace: str, name: str) -> list[dict[str, Any]]:
+        """The Events about a TaskQueue that the API server still has, in no order."""
+        query = {"fieldSelector": f"involvedObject.kind={KIND},involvedObject.name={name}"}
+        listed = await self._request("GET", _path("Event", namespace), query=query)
+        events: list[dict[str, Any]] = listed["items"]
+        return events
+
+    async def may(self, attributes: Mapping[str, str]) -> bool:
+        """Whether this account has a right; every account may ask.
+
+        Args:
+            attributes: as `resourceAttributes` of a SelfSubjectAccessReview.
+        """
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": dict(attributes)},
+        }
+        answer = await self._request("POST", REVIEWS, body=body)
+        return bool(answer["status"].get("allowed"))
 
     async def pod(self, namespace: str, name: str) -> dict[str, Any] | None:
         """A pod at this moment, by a consistent read; None if there is none.

@@ -1,0 +1,93 @@
+"""The arguments of the commands that ask a cluster; what they do is imported when they are run."""
+
+import argparse
+from typing import Any, TypeAlias
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - no other name
+
+TOP = """\
+examples:
+  umbel top                    the TaskQueues of the current namespace, every 2 s
+  umbel top -A --sort waiting  of all namespaces, the fullest queues first
+  umbel top --once -o json     for a script
+  kubectl umbel top -n shop    the same, where kubectl-umbel is on the PATH
+
+columns:
+  REPLICAS    pods there are / pods that demand and limits want
+  WAITING     tasks in the pool's queues; - where it is not known
+  RUNNING     tasks that workers hold: they run, were taken ahead, or wait for their time
+  BUSY        slots that run a task
+  OLDEST      how long the oldest waiting task has waited, or a lower bound of it
+  REASON      why this size: umbel explain NAME says it in sentences
+  STATE       Ready, or the condition that is not as it should be
+
+exit status: 0 it was shown, 2 the cluster cannot be asked
+"""
+
+
+def add_to(commands: Commands) -> None:
+    """All of them."""
+    _add_top(commands)
+
+
+def _command(commands: Commands, name: str, **texts: Any) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        name, formatter_class=argparse.RawDescriptionHelpFormatter, **texts
+    )
+    command.add_argument("-n", "--namespace", help="where to look (default: the context's)")
+    command.add_argument("--context", help="of the kubeconfig (default: the current one)")
+    return command
+
+
+def _add_everywhere(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "-A", "--all-namespaces", action="store_true", help="look into all namespaces"
+    )
+
+
+def _add_output(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-o", "--output", choices=("text", "json"), default="text")
+
+
+def _add_top(commands: Commands) -> None:
+    command = _command(
+        commands,
+        "top",
+        help="show all pools, live",
+        description="Shows every pool of every TaskQueue by what the statuses say.",
+        epilog=TOP,
+    )
+    _add_everywhere(command)
+    _add_output(command)
+    command.add_argument(
+        "--once", action="store_true", help="show it and end; so does -o json, and a pipe"
+    )
+    command.add_argument(
+        "--every", type=_seconds, default=2.0, metavar="SECONDS", help="(default %(default)g)"
+    )
+    command.add_argument(
+        "--sort",
+        choices=("name", "waiting", "oldest", "replicas"),
+        default="name",
+        help="what comes first (default %(default)s)",
+    )
+    command.set_defaults(act=_top)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.2 <= value <= 3600:
+        message = f"must be between 0.2 and 3600, not {text}"
+        raise argparse.ArgumentTypeError(message)
+    return value
+
+
+def _top(given: argparse.Namespace) -> int:
+    from umbel.cli.place import Place
+    from umbel.cli.top import Display, top
+
+    place = Place(context=given.context, namespace=given.namespace, everywhere=given.all_namespaces)
+    display = Display(
+        output=given.output, every_seconds=given.every, once=given.once, sort=given.sort
+    )
+    return top(place, display)
