@@ -3,7 +3,6 @@
 The stories are in `alerts.yaml`. What an alert's description and runbook say is not repeated there.
 """
 
-import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -60,26 +59,6 @@ def test_the_rules_are_rules(promtool: str) -> None:
 
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert f"{len(ALERTS)} rules found" in checked.stdout
-
-
-def test_the_configuration_that_the_page_on_metrics_shows_is_one(
-    promtool: str, tmp_path: Path
-) -> None:
-    page = (ROOT / "docs" / "metrics.md").read_text()
-    [shown] = re.findall(r"```yaml\n(scrape_configs:.*?)```", page, re.DOTALL)
-    file = tmp_path / "prometheus.yml"
-    # Debian builds Prometheus without the discovery of Kubernetes' pods.
-    file.write_text(shown.replace("kubernetes_sd_configs: [{role: pod}]", "static_configs: []"))
-
-    checked = subprocess.run(
-        [promtool, "check", "config", str(file)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
-
-    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 @pytest.mark.parametrize("alert", STORIES)

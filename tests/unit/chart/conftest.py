@@ -1,4 +1,4 @@
-"""Renders the chart with the real `helm`."""
+"""Renders the chart with the real `helm`; Kubernetes' schemas say whether it takes the objects."""
 
 import functools
 import os
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.unit.chart.conform import Kubeconform, Missing
 
 CHART = Path(__file__).parents[3] / "charts" / "umbel"
 TOOLS = Path.home() / ".cache" / "umbel" / "bin"
@@ -60,3 +61,11 @@ def render(
 def rendered(render: Callable[..., list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """The objects of a chart without any values."""
     return render()
+
+
+@pytest.fixture(scope="session")
+def conforms(tmp_path_factory: pytest.TempPathFactory) -> Kubeconform:
+    try:
+        return Kubeconform(tmp_path_factory.mktemp("schemas"))
+    except Missing as what:
+        pytest.skip(str(what))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.unit.chart.conform import Kubeconform, Missing
+from tests.unit.chart.conform import Kubeconform
 
 from umbel.spec.parse import parse
 
@@ -63,14 +63,6 @@ MODES = {
     ],
 }
 IN_EVERY_MODE = pytest.mark.parametrize("values", MODES.values(), ids=MODES.keys())
-
-
-@pytest.fixture(scope="session")
-def conforms(tmp_path_factory: pytest.TempPathFactory) -> Kubeconform:
-    try:
-        return Kubeconform(tmp_path_factory.mktemp("schemas"))
-    except Missing as what:
-        pytest.skip(str(what))
 
 
 def of_kind(kind: str, objects: Objects) -> Objects:

@@ -1,22 +1,17 @@
-"""What the pages point at exists (files, headings, tests, functions), and their TaskQueues work."""
+"""What the pages point at exists (files, headings, tests, functions)."""
 
 import re
-import subprocess
 from functools import cache
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
 import pytest
-import yaml
-from tests.unit.spec.wrong_spec import as_stored
+from tests.unit.docs import blocks
+from tests.unit.docs.blocks import ROOT
 
-from umbel.spec.parse import parse
-
-ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"```.*?```", re.DOTALL)
-YAML_BLOCK = re.compile(r"```yaml\n(.*?)```", re.DOTALL)
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 DOTTED = re.compile(r"`((?:umbel|umbel_worker)(?:\.(?!dev\b|boot\b|dead\b)\w+)+)`")
 """Not the API group `umbel.dev`, the queues `umbel.dead.*`, nor `umbel_worker.boot`, whose import
@@ -25,10 +20,7 @@ PLACEHOLDER = re.compile(r"\b(TODO|TBD|FIXME|XXX|to be (filled|measured|written)
 
 
 def pages() -> list[Path]:
-    """Every Markdown file that belongs to the repository, tracked or about to be."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return sorted(ROOT / name for name in found.split() if (ROOT / name).exists())
+    return [ROOT / page for page in blocks.pages()]
 
 
 @cache
@@ -52,15 +44,6 @@ def broken(page: Path, link: str) -> bool:
     return bool(anchor) and target.suffix == ".md" and anchor not in anchors(target)
 
 
-def taskqueues() -> list[Any]:
-    return [
-        pytest.param(block, id=f"{page.relative_to(ROOT)}-{number}")
-        for page in pages()
-        for number, block in enumerate(YAML_BLOCK.findall(text(page)))
-        if re.search(r"^kind: TaskQueue$", block, re.MULTILINE)
-    ]
-
-
 def everywhere(pattern: re.Pattern[str]) -> list[Any]:
     return sorted({found for page in pages() for found in pattern.findall(text(page))})
 
@@ -79,17 +62,6 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_no_page_holds_a_place_for_later(page: Path) -> None:
     assert PLACEHOLDER.findall(text(page)) == []
-
-
-@pytest.mark.parametrize("block", taskqueues())
-def test_every_taskqueue_that_is_shown_is_one(block: str) -> None:
-    for manifest in yaml.safe_load_all(block):
-        if manifest["kind"] == "TaskQueue":
-            assert parse(as_stored(manifest)).spec.pools
-
-
-def test_the_readme_shows_a_taskqueue() -> None:
-    assert any(str(each.id).startswith("README.md") for each in taskqueues())
 
 
 @pytest.mark.parametrize(("path", "name"), everywhere(TEST))
