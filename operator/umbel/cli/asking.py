@@ -25,9 +25,24 @@ exit status: 0 it was shown, 2 the cluster cannot be asked
 """
 
 
+CONVERT = """\
+examples:
+  umbel convert -f deployment.yaml > taskqueue.yaml
+  umbel convert -f deployment.yaml -f scaledobject.yaml --profile Long
+  kubectl get deploy,scaledobject -n shop -o yaml | umbel convert -f - --name shop
+
+Several Deployments of one application become pools of one TaskQueue. What cannot be carried over is
+said on standard error, and above the YAML. No value of a Secret is read, and no URL passed on.
+
+exit status: 0 converted, and umbel check finds it good; 1 converted, but something has to be
+mended; 2 the files cannot be converted
+"""
+
+
 def add_to(commands: Commands) -> None:
     """All of them."""
     _add_top(commands)
+    _add_convert(commands)
 
 
 def _command(commands: Commands, name: str, **texts: Any) -> argparse.ArgumentParser:
@@ -72,6 +87,48 @@ def _add_top(commands: Commands) -> None:
         help="what comes first (default %(default)s)",
     )
     command.set_defaults(act=_top)
+
+
+def _add_convert(commands: Commands) -> None:
+    command = commands.add_parser(
+        "convert",
+        help="make a TaskQueue of a Deployment and a ScaledObject",
+        description="Writes a TaskQueue from Celery Deployments and KEDA's ScaledObjects.",
+        epilog=CONVERT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument(
+        "-f",
+        "--file",
+        action="append",
+        required=True,
+        metavar="FILE",
+        help="YAML; - reads stdin; may be repeated",
+    )
+    command.add_argument("--name", help="of the TaskQueue (default: from the Deployment's)")
+    command.add_argument(
+        "--profile", choices=("Long", "Short"), help="of every pool (default: what fits)"
+    )
+    command.add_argument(
+        "--broker-secret",
+        metavar="NAME/KEY",
+        help="with the broker's URL (default: the one that the worker's variables name)",
+    )
+    command.add_argument("-o", "--output", choices=("yaml", "json"), default="yaml")
+    command.set_defaults(act=_convert)
+
+
+def _convert(given: argparse.Namespace) -> int:
+    from umbel.cli.convert.command import Asked, convert
+
+    asked = Asked(
+        files=given.file,
+        profile=given.profile,
+        name=given.name,
+        broker_secret=given.broker_secret,
+        output=given.output,
+    )
+    return convert(asked)
 
 
 def _seconds(text: str) -> float:

@@ -1,0 +1,1 @@
+"""`umbel convert`: a TaskQueue from what people run today."""

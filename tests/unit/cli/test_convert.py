@@ -1,0 +1,530 @@
+"""`umbel convert`: what becomes of Deployments and ScaledObjects as people have them."""
+
+import copy
+import io
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.unit.cli.conftest import Umbel
+
+from umbel.cli.convert.celery_options import worker_of
+from umbel.cli.convert.notes import CannotConvert
+from umbel.cli.main import main
+from umbel.spec.parse import parse
+
+MIGRATING = Path(__file__).parents[3] / "docs" / "migrating.md"
+
+BROKER = {
+    "name": "CELERY_BROKER_URL",
+    "valueFrom": {"secretKeyRef": {"name": "shop-broker", "key": "url"}},
+}
+
+
+def a_deployment(args: str = "-A shop.celery worker -Q emails -c 4", **changes: Any) -> Any:
+    """Of the worker `shop-emails`; `changes` are laid over its container, pod and spec."""
+    container = {
+        "name": "celery",
+        "image": "registry.example/shop:1",
+        "command": ["celery"],
+        "args": args.split(),
+        "env": [BROKER],
+    } | changes.pop("container", {})
+    pod = {"containers": [container]} | changes.pop("pod", {})
+    labels = {"app": "shop-emails"}
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": changes.pop("name", "shop-emails")},
+        "spec": {"selector": {"matchLabels": labels}, "template": template} | changes,
+    }
+
+
+def a_scaled_object(*triggers: Any, **spec: Any) -> Any:
+    return {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {"name": "shop-emails"},
+        "spec": {"scaleTargetRef": {"name": "shop-emails"}, "triggers": list(triggers)} | spec,
+    }
+
+
+def redis(queue: str = "emails", length: str = "5", **metadata: str) -> Any:
+    return {
+        "type": "redis",
+        "metadata": {"address": "redis:6379", "listName": queue, "listLength": length, **metadata},
+    }
+
+
+def rabbitmq(queue: str = "emails", **metadata: str) -> Any:
+    return {"type": "rabbitmq", "metadata": {"queueName": queue, **metadata}}
+
+
+class Result:
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def spec(self) -> Any:
+        return yaml.safe_load(self.out)["spec"]
+
+    @property
+    def pool(self) -> Any:
+        [pool] = self.spec["pools"]
+        return pool
+
+
+Convert = Callable[..., Result]
+
+
+@pytest.fixture
+def convert(umbel: Umbel, tmp_path: Path) -> Convert:
+    def run(*bodies: Any, options: tuple[str, ...] = ()) -> Result:
+        file = tmp_path / "given.yaml"
+        file.write_text(yaml.safe_dump_all(bodies))
+        return Result(*umbel("convert", "-f", str(file), *options))
+
+    return run
+
+
+def test_a_plain_deployment_becomes_a_taskqueue_that_is_good(
+    convert: Convert, umbel: Umbel, tmp_path: Path
+):
+    done = convert(a_deployment())
+
+    assert done.code == 0, done.err
+    assert done.spec["app"] == "shop.celery"
+    assert done.spec["broker"] == {"urlSecretRef": {"name": "shop-broker", "key": "url"}}
+    assert "env" not in done.spec
+    assert done.pool == {
+        "name": "short",
+        "profile": "Short",
+        "queues": ["emails"],
+        "concurrency": 4,
+        "scaling": {"maxReplicas": 1},
+    }
+    made = tmp_path / "taskqueue.yaml"
+    made.write_text(done.out)
+    assert umbel("check", str(made))[0] == 0
+
+
+OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "a pool": ("-P gevent -c 50", {"executionPool": "Gevent", "concurrency": 50}),
+    "solo has one slot": ("-P solo -c 1", {"executionPool": "Solo"}),
+    "limits": (
+        "-c 2 --time-limit=120 --soft-time-limit 100",
+        {"concurrency": 2, "timeLimits": {"hardSeconds": 120, "softSeconds": 100}},
+    ),
+    "joined": ("-c8 -Qemails,celery", {"concurrency": 8, "queues": ["emails", "celery"]}),
+    "children": (
+        "-c 1 --max-tasks-per-child 100 --max-memory-per-child=200000",
+        {"concurrency": 1, "maxTasksPerChild": 100, "maxMemoryPerChildKiB": 200000},
+    ),
+    "prefetch": ("-c 1 --prefetch-multiplier 2", {"concurrency": 1, "prefetchMultiplier": 2}),
+    "autoscale": ("--autoscale=10,3", {"concurrency": 10}),
+    "before 5.0": ("-c 1 --maxtasksperchild 7", {"concurrency": 1, "maxTasksPerChild": 7}),
+}
+
+
+@pytest.mark.parametrize(("options", "want"), OPTIONS.values(), ids=OPTIONS.keys())
+def test_options_become_fields(convert: Convert, options: str, want: dict[str, Any]):
+    done = convert(a_deployment(f"-A shop worker -Q emails {options}"))
+
+    assert done.code == 0, done.err
+    usual = {"name": "short", "profile": "Short", "queues": ["emails"]}
+    assert done.pool == usual | {"scaling": {"maxReplicas": 1}} | want
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("-Q a", "args --concurrency: not given, so Celery took the number of the node's CPUs"),
+        ("-Q a --hostname w@%h", "args --hostname: umbel names workers POOL@POD"),
+        ("-Q a --foo=secret", "args --foo: is no option of celery worker"),
+        ("-Q a -b redis://:hunter2@r/0", "args --broker: the URL has to be in a Secret"),
+        ("-Q a -P threads --time-limit 9", "args --time-limit: Celery enforces none"),
+        ("-Q a -P gevent --soft-time-limit 9", "args --soft-time-limit: Celery does not enforce"),
+        ("-Q a -P gevent --max-tasks-per-child 9", "has no child processes"),
+        ("-Q a --time-limit 900 --prefetch-multiplier 4", "wait unseen behind a long one"),
+        ("-Q a -c $(SLOTS)", "args --concurrency: is no number here"),
+        ("-Q a --pool custom", "args --pool: there is no executionPool custom"),
+        ("-Q a -B", "args --beat: beat becomes a pod of its own"),
+        ("", "args -Q: not given: celery is taken"),
+    ],
+)
+def test_what_is_not_carried_over_is_said_twice(convert: Convert, options: str, words: str):
+    done = convert(a_deployment(f"-A shop worker {options}"))
+
+    assert done.code == 0, done.err
+    assert words in done.err
+    assert words in "".join(line for line in done.out.splitlines() if line.startswith("# - "))
+    assert "hunter2" not in done.out + done.err
+    assert "secret" not in done.out + done.err.replace("a Secret", "")
+
+
+def test_log_level_and_events_go_by_celerys_own_variables(convert: Convert):
+    done = convert(a_deployment("-A shop worker -l debug -E"))
+
+    assert done.spec["env"] == [
+        {"name": "CELERY_WORKER_LOGLEVEL", "value": "DEBUG"},
+        {"name": "CELERY_WORKER_TASK_EVENTS", "value": "1"},
+    ]
+
+
+def test_beat_in_the_worker_becomes_beat_beside_it(convert: Convert):
+    done = convert(a_deployment("-A shop worker -c 1 -B --scheduler redbeat.RedBeatScheduler"))
+
+    schedule = {"scheduler": "redbeat.RedBeatScheduler"}
+    assert done.spec["beat"] == {"enabled": True, "schedule": schedule}
+
+
+SHELLS: dict[str, tuple[list[str], tuple[str, ...], str]] = {
+    "plain": (["celery", "-A", "shop", "worker"], ("celery",), ""),
+    "a path": (["/venv/bin/celery", "worker", "-A", "shop"], ("/venv/bin/celery",), ""),
+    "a launcher": (
+        ["poetry", "run", "celery", "-A=shop", "worker"],
+        ("poetry", "run", "celery"),
+        "",
+    ),
+    "a module": (
+        ["python", "-m", "celery", "-A", "shop", "worker"],
+        ("python", "-m", "celery"),
+        "",
+    ),
+    "a shell": (["sh", "-c", "exec celery -A shop worker"], ("celery",), ""),
+    "a script": (
+        ["/bin/bash", "-ec", "./migrate --all &&\n  celery \\\n -A shop worker"],
+        ("celery",),
+        "./migrate --all",
+    ),
+}
+
+
+@pytest.mark.parametrize(("words", "program", "around"), SHELLS.values(), ids=SHELLS.keys())
+def test_the_worker_is_found_in_what_people_write(
+    words: list[str], program: tuple[str, ...], around: str
+):
+    worker = worker_of(words, {})
+
+    assert worker is not None
+    assert worker.program == program
+    assert worker.around == around
+    assert worker.options["app"].lstrip("=") == "shop"
+
+
+@pytest.mark.parametrize(
+    "words", [["celery", "-A", "shop", "beat"], ["gunicorn", "shop"], [], ["sh", "-c", "sleep 1"]]
+)
+def test_what_is_no_worker_is_none(words: list[str]):
+    assert worker_of(words, {}) is None
+
+
+@pytest.mark.parametrize(
+    "words", [["celery", "worker", "--time-limit", "soon"], ["sh", "-c", "celery worker '"]]
+)
+def test_words_that_cannot_be_read_are_said(words: list[str]):
+    with pytest.raises(CannotConvert, match="cannot be"):
+        worker_of(words, {})
+
+
+def test_variables_on_the_command_line_are_filled_in(convert: Convert):
+    env = [
+        BROKER,
+        {"name": "QUEUES", "value": "a,b"},
+        {"name": "CELERY_WORKER_CONCURRENCY", "value": "3"},
+    ]
+    done = convert(a_deployment("-A shop worker -Q $(QUEUES)", container={"env": env}))
+
+    assert done.pool["queues"] == ["a", "b"]
+    assert done.pool["concurrency"] == 3
+    assert done.spec["env"] == [{"name": "QUEUES", "value": "a,b"}]
+
+
+def test_a_url_that_is_written_down_is_not_passed_on(convert: Convert):
+    env = [
+        {"name": "CELERY_BROKER_URL", "value": "redis://:hunter2@redis/0"},
+        {"name": "DATABASE_URL", "value": "postgres://shop:hunter2@db/shop"},
+    ]
+    done = convert(a_deployment(container={"env": env}))
+
+    assert done.code == 0, done.err
+    assert done.spec["broker"]["urlSecretRef"] == {"name": "shop-emails-broker", "key": "url"}
+    assert "env" not in done.spec
+    assert "kubectl create secret generic shop-emails-broker" in done.err
+    assert "env[DATABASE_URL]: left out: its value holds a password" in done.err
+    assert "hunter2" not in done.out + done.err
+
+
+def test_a_secret_may_be_named(convert: Convert):
+    done = convert(a_deployment(container={"env": []}), options=("--broker-secret", "redis/uri"))
+
+    assert done.spec["broker"]["urlSecretRef"] == {"name": "redis", "key": "uri"}
+
+
+def test_a_pod_keeps_what_is_not_umbels(convert: Convert):
+    pod = {
+        "serviceAccountName": "shop",
+        "imagePullSecrets": [{"name": "pull"}],
+        "terminationGracePeriodSeconds": 600,
+        "nodeSelector": {"disk": "fast"},
+        "restartPolicy": "Always",
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+        "initContainers": [{"name": "migrate", "image": "shop"}],
+    }
+    container = {
+        "workingDir": "/srv",
+        "envFrom": [{"configMapRef": {"name": "shop"}}],
+        "resources": {"requests": {"cpu": "1"}},
+        "volumeMounts": [{"name": "tmp", "mountPath": "/scratch"}],
+        "livenessProbe": {"exec": {"command": ["true"]}},
+        "securityContext": {"runAsUser": 1000},
+    }
+    done = convert(
+        a_deployment(
+            pod=pod
+            | {
+                "containers": [
+                    a_deployment()["spec"]["template"]["spec"]["containers"][0] | container,
+                    {"name": "proxy", "image": "proxy:1"},
+                ]
+            }
+        )
+    )
+
+    assert done.code == 0, done.err
+    shared = {name: done.spec[name] for name in ("serviceAccountName", "workingDir", "envFrom")}
+    assert shared == {
+        "serviceAccountName": "shop",
+        "workingDir": "/srv",
+        "envFrom": [{"configMapRef": {"name": "shop"}}],
+    }
+    assert done.spec["imagePullSecrets"] == [{"name": "pull"}]
+    assert done.pool["profile"] == "Long"
+    assert done.pool["resources"] == {"requests": {"cpu": "1"}}
+    assert done.pool["podTemplate"]["spec"] == {
+        "nodeSelector": {"disk": "fast"},
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+        "initContainers": [{"name": "migrate", "image": "shop"}],
+        "containers": [
+            {
+                "name": "worker",
+                "volumeMounts": [{"name": "tmp", "mountPath": "/scratch"}],
+                "securityContext": {"runAsUser": 1000},
+            },
+            {"name": "proxy", "image": "proxy:1"},
+        ],
+    }
+    assert "livenessProbe: umbel's own asks the running worker" in done.err
+    assert "metadata.labels[app]: your Deployment selects its pods by it" in done.err
+    assert "600 s would cut off tasks that may run 3600 s: 3630 is taken" in done.err
+
+
+def test_deployments_of_one_application_become_pools(convert: Convert):
+    video = a_deployment("-A shop.celery worker -Q video -c 1 --time-limit 7200", name="shop-video")
+    env = video["spec"]["template"]["spec"]["containers"][0]["env"]
+    video["spec"]["template"]["spec"]["containers"][0]["env"] = [
+        *env,
+        {"name": "GPU", "value": "1"},
+    ]
+
+    done = convert(a_deployment(), video)
+
+    assert done.code == 0, done.err
+    assert yaml.safe_load(done.out)["metadata"]["name"] == "shop-umbel"
+    assert "would make a Deployment shop-emails, and there is one" in done.err
+    assert [(pool["name"], pool["profile"]) for pool in done.spec["pools"]] == [
+        ("emails", "Short"),
+        ("video", "Long"),
+    ]
+    assert done.spec["pools"][1]["podTemplate"]["spec"]["containers"] == [
+        {"name": "worker", "env": [{"name": "GPU", "value": "1"}]}
+    ]
+
+
+def test_deployments_that_differ_are_refused_with_what_differs(convert: Convert):
+    other = a_deployment("-A bills worker -Q bills", name="bills", container={"image": "bills:1"})
+    other["spec"]["template"]["spec"]["containers"][0].update(
+        command=["celery"], args=["-A", "bills", "worker"]
+    )
+
+    done = convert(a_deployment(), other)
+
+    assert (done.code, done.out) == (2, "")
+    assert "differ in app, image" in done.err
+
+
+def test_a_scaled_object_says_the_size(convert: Convert):
+    scaled = a_scaled_object(
+        redis(activationListLength="3", databaseIndex="1"),
+        redis("emails\x06\x163", "7"),
+        minReplicaCount=1,
+        maxReplicaCount=20,
+        pollingInterval=5,
+        cooldownPeriod=120,
+        fallback={"failureThreshold": 3, "replicas": 4},
+        advanced={
+            "horizontalPodAutoscalerConfig": {
+                "behavior": {
+                    "scaleUp": {"stabilizationWindowSeconds": 10},
+                    "scaleDown": {"stabilizationWindowSeconds": 300, "policies": []},
+                }
+            }
+        },
+    )
+    done = convert(a_deployment(replicas=3), scaled)
+
+    assert done.code == 0, done.err
+    assert done.pool["queues"] == ["emails"]
+    assert done.pool["scaling"] == {
+        "minReplicas": 1,
+        "maxReplicas": 20,
+        "scaleUp": {"stabilizationSeconds": 10},
+        "scaleDown": {"stabilizationSeconds": 300},
+        "onBrokerUnavailable": "Fallback",
+        "fallbackReplicas": 4,
+        "target": {"type": "Backlog", "tasksPerReplica": 5},
+    }
+    for word in (
+        "activationListLength", "databaseIndex", "pollingInterval", "cooldownPeriod",
+        "failureThreshold", "scaleDown.policies", "the smallest, 5, is taken",
+    ):  # fmt: skip
+        assert word in done.err
+    assert "spec.replicas" not in done.err, "the ScaledObject sets it"
+
+
+TRIGGERS: dict[str, tuple[Any, Any]] = {
+    "KEDA's default of Redis": (
+        {"type": "redis", "metadata": {"listName": "emails"}},
+        {"type": "Backlog", "tasksPerReplica": 5},
+    ),
+    "KEDA's default of RabbitMQ": (rabbitmq(), {"type": "Backlog", "tasksPerReplica": 20}),
+    "RabbitMQ": (rabbitmq(value="9"), {"type": "Backlog", "tasksPerReplica": 9}),
+    "an old name": (rabbitmq(queueLength="8"), {"type": "Backlog", "tasksPerReplica": 8}),
+    "a rate": (rabbitmq(mode="MessageRate", value="9"), None),
+    "no number": (redis(length="many"), None),
+    "something else": ({"type": "cron", "metadata": {}}, None),
+}
+
+
+@pytest.mark.parametrize(("trigger", "want"), TRIGGERS.values(), ids=TRIGGERS.keys())
+def test_a_trigger_becomes_the_target(convert: Convert, trigger: Any, want: Any):
+    done = convert(a_deployment(), a_scaled_object(trigger))
+
+    assert done.code == 0, done.err
+    assert done.pool["scaling"].get("target") == want
+    assert (done.pool["scaling"]["minReplicas"], done.pool["scaling"]["maxReplicas"]) == (0, 100)
+
+
+def test_the_variable_that_keda_reads_names_the_broker(convert: Convert):
+    ref = {"secretKeyRef": {"name": "rabbit", "key": "amqp"}}
+    env = [{"name": "QUEUE_HOST", "valueFrom": ref}]
+    done = convert(
+        a_deployment(container={"env": env}), a_scaled_object(rabbitmq(hostFromEnv="QUEUE_HOST"))
+    )
+
+    assert done.spec["broker"]["urlSecretRef"] == {"name": "rabbit", "key": "amqp"}
+    assert done.spec["env"] == env, "the application may read it under this name"
+
+
+def test_a_queue_of_the_trigger_is_the_pools_where_the_worker_names_none(convert: Convert):
+    done = convert(a_deployment("-A shop worker -c 1"), a_scaled_object(redis("emails")))
+
+    assert done.pool["queues"] == ["emails"]
+
+
+def test_a_queue_that_the_worker_does_not_take_is_left_out(convert: Convert):
+    done = convert(a_deployment(), a_scaled_object(redis("other")))
+
+    assert done.pool["queues"] == ["emails"]
+    assert "queue other is not among those of the worker" in done.err
+
+
+def test_a_paused_scaled_object_is_a_paused_taskqueue(convert: Convert):
+    scaled = a_scaled_object(redis())
+    scaled["metadata"]["annotations"] = {"autoscaling.keda.sh/paused": "true"}
+
+    assert convert(a_deployment(), scaled).spec["paused"] == "Scaling"
+
+
+def without(body: Any, *path: str) -> Any:
+    changed = copy.deepcopy(body)
+    inner = changed
+    for step in path[:-1]:
+        inner = inner[step]
+    del inner[path[-1]]
+    return changed
+
+
+UNUSABLE: dict[str, tuple[list[Any], str]] = {
+    "no Deployment": ([{"kind": "Secret"}], "the files hold no Deployment"),
+    "no worker": ([a_deployment("-A shop beat")], "no container runs `celery ... worker`"),
+    "no application": ([a_deployment("worker -Q a")], "add -A to its command"),
+    "no target": (
+        [a_deployment(), a_scaled_object() | {"spec": {"scaleTargetRef": {"name": "x"}}}],
+        "scales x, of which there is no Deployment here",
+    ),
+    "no form": ([{"kind": "Deployment", "spec": "text"}], "is not as Kubernetes takes it"),
+    "a list for a map": ([a_deployment(pod={"containers": "none"})], "kubectl apply --dry-run"),
+}
+
+
+@pytest.mark.parametrize(("bodies", "words"), UNUSABLE.values(), ids=UNUSABLE.keys())
+def test_what_cannot_be_converted_is_said(convert: Convert, bodies: list[Any], words: str):
+    done = convert(*bodies)
+
+    assert (done.code, done.out) == (2, "")
+    assert words in done.err
+    assert done.err.startswith("umbel: ")
+
+
+def test_what_umbel_check_would_refuse_is_printed_and_told(convert: Convert):
+    done = convert(a_deployment("-A shop worker -c 1 --time-limit 50 --soft-time-limit 60"))
+
+    assert done.code == 1
+    assert done.pool["timeLimits"] == {"hardSeconds": 50, "softSeconds": 60}
+    assert "to mend: spec.pools[short].timeLimits.softSeconds" in done.err
+
+
+def test_other_kinds_are_worth_a_word_or_none(convert: Convert):
+    hpa = {"kind": "HorizontalPodAutoscaler", "metadata": {"name": "shop"}}
+    listed = {"kind": "List", "items": [a_deployment(), hpa, {"kind": "Service"}]}
+    done = convert(listed)
+
+    assert done.code == 0
+    assert "HorizontalPodAutoscaler/shop: kind: umbel sizes the pool itself" in done.err
+
+
+def test_a_script_gets_json(convert: Convert):
+    done = convert(a_deployment(), options=("-o", "json", "--name", "shop"))
+
+    whole = json.loads(done.out)
+    assert whole["taskqueue"]["metadata"] == {"name": "shop"}
+    assert whole["faults"] == []
+    assert {"object", "path", "reason"} == set(whole["notes"][0])
+
+
+def test_standard_input_is_a_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    text = io.TextIOWrapper(io.BytesIO(yaml.safe_dump(a_deployment()).encode()))
+    monkeypatch.setattr(sys, "stdin", text)
+
+    assert main(["convert", "-f", "-"]) == 0
+    assert "kind: TaskQueue" in capsys.readouterr().out
+
+
+def test_the_page_on_moving_over_shows_what_it_makes(convert: Convert):
+    before, after = re.findall(r"```yaml\n(.*?)```", MIGRATING.read_text(), re.DOTALL)[:2]
+
+    done = convert(*yaml.safe_load_all(before))
+
+    assert done.code == 0, done.err
+    assert yaml.safe_load(done.out) == yaml.safe_load(after)
+    body = yaml.safe_load(after)
+    assert parse(body | {"metadata": {"namespace": "web", "uid": "1"} | body["metadata"]})
