@@ -25,6 +25,14 @@ exit status: 0 it was shown, 2 the cluster cannot be asked
 """
 
 
+EXPLAIN = """\
+examples:
+  umbel explain shop             of the current namespace
+  umbel explain shop -n web -o json
+
+exit status: 0 explained, 1 there is no such TaskQueue, 2 the cluster cannot be asked
+"""
+
 CONVERT = """\
 examples:
   umbel convert -f deployment.yaml > taskqueue.yaml
@@ -42,6 +50,7 @@ mended; 2 the files cannot be converted
 def add_to(commands: Commands) -> None:
     """All of them."""
     _add_top(commands)
+    _add_explain(commands)
     _add_convert(commands)
 
 
@@ -87,6 +96,27 @@ def _add_top(commands: Commands) -> None:
         help="what comes first (default %(default)s)",
     )
     command.set_defaults(act=_top)
+
+
+def _add_explain(commands: Commands) -> None:
+    command = _command(
+        commands,
+        "explain",
+        help="say why the pools of a TaskQueue have their sizes",
+        description="Says why each pool has its size, what bounds it, and what would change it.",
+        epilog=EXPLAIN,
+    )
+    _add_output(command)
+    command.add_argument("name", metavar="NAME", help="of the TaskQueue")
+    command.set_defaults(act=_explain)
+
+
+def _explain(given: argparse.Namespace) -> int:
+    from umbel.cli.explain import explain
+    from umbel.cli.place import Place
+
+    place = Place(context=given.context, namespace=given.namespace)
+    return explain(place, given.name, given.output)
 
 
 def _add_convert(commands: Commands) -> None:

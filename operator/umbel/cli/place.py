@@ -70,7 +70,7 @@ def _cure(error: ClusterError, scope: str | None) -> str:
     return ""
 
 
-def complain(error: Exception) -> None:
+def complain(error: Exception | str) -> None:
     """Say on the terminal what went wrong."""
     print(f"umbel: {error}", file=sys.stderr)  # noqa: T201 - the user's terminal
 
