@@ -33,6 +33,23 @@ examples:
 exit status: 0 explained, 1 there is no such TaskQueue, 2 the cluster cannot be asked
 """
 
+DOCTOR = """\
+examples:
+  umbel doctor shop              what can be seen from here
+  umbel doctor -A -o json        every TaskQueue, for a script
+  kubectl -n umbel-system exec deploy/umbel -- umbel doctor shop -n web
+                                 the same from within the cluster, with the operator's own rights
+
+looked at: the TaskQueue's conditions; rights (from outside those of the user, in the operator's
+pod those of the operator); the broker by its Secret: whether it answers, its version, memory,
+alarms and connections; on Redis maxmemory-policy, persistence and visibility timeout; on RabbitMQ
+consumer timeout, delivery limits, queue types, policies; and which workers take tasks from these
+queues
+
+exit status: 0 nothing fails (with --strict: nor is there a warning), 1 something does, 2 the
+cluster cannot be asked, or has no such TaskQueue
+"""
+
 CONVERT = """\
 examples:
   umbel convert -f deployment.yaml > taskqueue.yaml
@@ -51,6 +68,7 @@ def add_to(commands: Commands) -> None:
     """All of them."""
     _add_top(commands)
     _add_explain(commands)
+    _add_doctor(commands)
     _add_convert(commands)
 
 
@@ -117,6 +135,29 @@ def _explain(given: argparse.Namespace) -> int:
 
     place = Place(context=given.context, namespace=given.namespace)
     return explain(place, given.name, given.output)
+
+
+def _add_doctor(commands: Commands) -> None:
+    command = _command(
+        commands,
+        "doctor",
+        help="look at cluster, rights, broker and workers",
+        description="Says what stands between TaskQueues and their work, each with the cure.",
+        epilog=DOCTOR,
+    )
+    _add_everywhere(command)
+    _add_output(command)
+    command.add_argument("--strict", action="store_true", help="a warning is a failure, too")
+    command.add_argument("name", nargs="?", metavar="NAME", help="of a TaskQueue (default: all)")
+    command.set_defaults(act=_doctor)
+
+
+def _doctor(given: argparse.Namespace) -> int:
+    from umbel.cli.doctor.command import Asked, doctor
+    from umbel.cli.place import Place
+
+    place = Place(context=given.context, namespace=given.namespace, everywhere=given.all_namespaces)
+    return doctor(place, Asked(name=given.name, output=given.output, strict=given.strict))
 
 
 def _add_convert(commands: Commands) -> None:

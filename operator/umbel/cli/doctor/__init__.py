@@ -1,0 +1,1 @@
+"""`umbel doctor`: what stands between a TaskQueue and its work."""
