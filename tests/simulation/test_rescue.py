@@ -139,7 +139,7 @@ async def test_a_broker_that_hangs_is_told_once_and_its_dead_are_helped_when_it_
     assert "TasksNotReturned" not in world.reasons()
 
     world.broker.failure = None
-    await world.turn()
+    await world.advance(TICK)
 
     assert waiting(world) == 5
 

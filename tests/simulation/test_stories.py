@@ -67,7 +67,7 @@ async def test_a_broker_away_for_30_s_under_load_holds_sizes_and_is_named_at_onc
     assert world.status()["pools"][0]["reason"] == "BrokerUnavailable"
 
     world.broker.failure = None
-    await world.turn()
+    await world.advance(TICK)
     assert world.condition("BrokerReachable") == "True"
     assert world.condition("Ready") == "True"
     assert world.cluster.scales == written

@@ -88,7 +88,9 @@ class Circle:
         self._settings = settings
         self._metrics = metrics
         self._credentials = Credentials(world.cluster)
-        self._readings = Readings(world.brokers)
+        self._readings = Readings(
+            world.brokers, world.clock, world.chance, self.cache.changed.set
+        )
         self._cordons = Cordons(self._readings, world.clock, metrics, self.cache.changed.set)
         self._planner = Planner(self.cache, self._cordons)
         self._rescuer = Rescuer(world.cluster, self._readings)
@@ -98,7 +100,7 @@ class Circle:
         self._known: dict[Key, _Known] = {}
         self._pressures: dict[Source, pressure.Pressure] = {}
         self._due_in: float | None = None
-        """Seconds from the last turn until a pool is worth another look."""
+        """Seconds from the last turn until a pool or a broker is worth another look."""
         self._turned_at = world.clock.monotonic()
 
     def standing_still(self) -> str | None:
@@ -175,7 +177,8 @@ class Circle:
         self._pressures = pressure.follow_all(self._pressures, heard, now)
         turns = self._turns(known, sources, heard, rescued, limiting, now)
         plans = self._planner.plan(turns, now)
-        self._due_in = due_in(plans.values(), now)
+        dues = (due_in(plans.values(), now), self._readings.due_in())
+        self._due_in = min((due for due in dues if due is not None), default=None)
         # 5. tell workers to stop taking tasks, or to go on: no turn waits for their answers
         self._cordons.keep(workers_alive(plans))
         self._cordons.give(wishes(turns, plans))

@@ -2,16 +2,19 @@
 
 import asyncio
 import logging
+import random
 import traceback
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from umbel.autoscaling.snapshot import BrokerFailure, BrokerResult, WorkerView
 from umbel.brokers.url import InvalidBrokerURL
+from umbel.control.attempts import Attempts, settle
 from umbel.control.credentials import Access
 from umbel.control.ports import (
     BrokerReader,
     Brokers,
+    Clock,
     Holdings,
     WorkerCommands,
     WorkerListener,
@@ -46,13 +49,27 @@ class _Open:
     holdings: Holdings | None
     """None: no worker on this broker registers what it holds."""
     commands: WorkerCommands
+    attempts: Attempts
 
 
 class Readings:
     """The open readers, by source."""
 
-    def __init__(self, brokers: Brokers) -> None:
+    def __init__(
+        self, brokers: Brokers, clock: Clock, chance: random.Random, late: Callable[[], None]
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            brokers: makes the readers.
+            clock: the circle's.
+            chance: for jitter.
+            late: called when a broker has answered for which no turn waited: look at it now.
+        """
         self._brokers = brokers
+        self._clock = clock
+        self._chance = chance
+        self._late = late
         self._open: dict[Source, _Open] = {}
 
     def source(self, access: Access, layout: RedisLayout) -> Source | BrokerFailure:
@@ -66,18 +83,33 @@ class Readings:
     async def read(self, wanted: Mapping[Source, set[str]]) -> dict[Source, Heard]:
         """Read every wanted source at the same time; leave those nobody wants any more.
 
-        One broker's failure or slowness is its own: readers bound their time.
+        One broker's failure or slowness is its own (`umbel.control.attempts`).
         """
         await asyncio.gather(*(self._leave(source) for source in self._open.keys() - wanted.keys()))
-        sources = list(wanted)
-        reads = (self._read(source, wanted[source]) for source in sources)
-        ends = await asyncio.gather(*reads, return_exceptions=True)
-        return {source: _heard(end) for source, end in zip(sources, ends, strict=True)}
+        opened = {source: self._open.get(source) or self._enter(source) for source in wanted}
+        await settle({one.attempts: wanted[source] for source, one in opened.items()})
+        return {
+            source: Heard(result=one.attempts.result(wanted[source]), workers=one.listener.views())
+            for source, one in opened.items()
+        }
+
+    def due_in(self) -> float | None:
+        """Seconds until a broker that could not be read is tried again; None where all could."""
+        waits = (opened.attempts.due_in() for opened in self._open.values())
+        return min((seconds for seconds in waits if seconds is not None), default=None)
+
+    def failure(self, source: Source) -> BrokerFailure | None:
+        """Why the last read of a source failed; None where it did not."""
+        opened = self._open.get(source)
+        return opened.attempts.failure if opened is not None else None
 
     def holdings(self, source: Source) -> Holdings | None:
-        """What workers hold on a source that was read; None where nobody registers it."""
+        """What workers hold on a source that was read.
+
+        None where nobody registers it, or where the broker has not answered what it was asked.
+        """
         opened = self._open.get(source)
-        return opened.holdings if opened is not None else None
+        return opened.holdings if opened is not None and not opened.attempts.running else None
 
     def commands(self, source: Source) -> WorkerCommands | None:
         """A way to tell workers on a source that was read; None where none was."""
@@ -88,40 +120,44 @@ class Readings:
         """Release every connection."""
         await asyncio.gather(*(self._leave(source) for source in list(self._open)))
 
-    async def _read(self, source: Source, queues: set[str]) -> Heard:
-        opened = self._open.get(source) or self._enter(source)
-        return Heard(result=await opened.reader.read(queues), workers=opened.listener.views())
-
     def _enter(self, source: Source) -> _Open:
         access, layout = source.access, source.layout
+        reader = self._brokers.reader(access.url, access.management_url, layout)
         opened = _Open(
-            self._brokers.reader(access.url, access.management_url, layout),
+            reader,
             self._brokers.listener(access.url, layout),
             self._brokers.holdings(access.url, layout),
             self._brokers.commands(access.url, layout),
+            Attempts(_promised(reader), self._clock.monotonic, self._chance, self._late),
         )
         self._open[source] = opened
         return opened
 
     async def _leave(self, source: Source) -> None:
         opened = self._open.pop(source)
+        await opened.attempts.close()
         await opened.reader.close()
         await opened.listener.close()
         if opened.holdings is not None:
             await opened.holdings.close()
 
 
-def _heard(end: Heard | BaseException) -> Heard:
-    """What a read gave; a reader that breaks its promise never to raise costs its own broker only.
+def _promised(reader: BrokerReader) -> Callable[[Collection[str]], Awaitable[BrokerResult]]:
+    """Its read; that of a reader which breaks its promise never to raise costs its own broker only.
 
-    Only its type is told: nobody knows whether its words hold a password.
+    Only the error's type is told: nobody knows whether its words hold a password.
     """
-    if isinstance(end, Heard):
-        return end
-    where = _places(end)
-    log.error("a broker's reader raised %s at %s", type(end).__name__, where)
-    message = f"the read failed with {type(end).__name__}: a bug of umbel; its log says where"
-    return Heard(result=BrokerFailure(reason="InternalError", message=message), workers={})
+
+    async def read(queues: Collection[str]) -> BrokerResult:
+        try:
+            return await reader.read(queues)
+        except Exception as error:  # noqa: BLE001 - the outermost edge of a task of its own
+            kind = type(error).__name__
+            log.error("a broker's reader raised %s at %s", kind, _places(error))
+            message = f"the read failed with {kind}: a bug of umbel; its log says where"
+            return BrokerFailure(reason="InternalError", message=message)
+
+    return read
 
 
 def _places(error: BaseException) -> str:

@@ -92,7 +92,8 @@ class Rescuer:
         holdings = self._readings.holdings(source)
         if holdings is None:
             return {}
-        registered = await holdings.incarnations()
+        # One that could not be read is not waited for a second time.
+        registered = self._readings.failure(source) or await holdings.incarnations()
         if isinstance(registered, BrokerFailure):
             safe = (queue for queue in queues if queue.spec.broker.crash_safe)
             return {queue.key: Rescue(failure=_unread(registered)) for queue in safe}
