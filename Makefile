@@ -36,6 +36,13 @@ matrix: venv ## Settings win: every supported Celery, application style, pool an
 	@hack/tools celery
 	UMBEL_MATRIX=full .venv/bin/pytest -q -m matrix tests/integration/worker
 
+.PHONY: brokers-matrix
+brokers-matrix: venv ## Contract and integration tests on Redis 7.0 and 8.0, Valkey 8.1, RabbitMQ 3.10 and 4.0
+	@hack/tools brokers
+	@hack/tools celery
+	@hack/newer-brokers
+	@hack/brokers-matrix
+
 .PHONY: e2e
 e2e: venv cluster-up images ## End-to-end tests on the cluster
 	$(in_cluster) .venv/bin/pytest --durations=10 -m e2e tests/contract tests/e2e

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.integration.servers import (
     RABBITMQ_40,
+    RABBITMQ_ROOT,
     RabbitMQServer,
     RedisServer,
     rabbitmq_40_missing,
@@ -51,7 +52,7 @@ def rabbitmq_server(server_directory: Path) -> Iterator[RabbitMQServer]:
     """One RabbitMQ for the whole run; do not stop or pause it (`own_rabbitmq` is for that)."""
     _require(rabbitmq_missing())
     (server_directory / "rabbitmq").mkdir()
-    server = RabbitMQServer(server_directory / "rabbitmq")
+    server = RabbitMQServer(server_directory / "rabbitmq", RABBITMQ_ROOT)
     server.start()
     yield server
     server.close()
@@ -97,7 +98,7 @@ def own_rabbitmq(server_directory: Path) -> Iterator[Callable[..., RabbitMQServe
 
     def start(*settings: str) -> RabbitMQServer:
         directory = Path(tempfile.mkdtemp(prefix="rabbitmq-", dir=server_directory))
-        server = RabbitMQServer(directory, None, *settings)
+        server = RabbitMQServer(directory, RABBITMQ_ROOT, *settings)
         started.append(server)
         server.start()
         return server

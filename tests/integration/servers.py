@@ -27,7 +27,11 @@ RABBITMQ_40 = Path(
     or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "umbel",
     "rabbitmq-4.0",
 )
-"""What `hack/rabbitmq-4.0` makes: the root of a newer Debian with its RabbitMQ."""
+"""What `hack/newer-brokers` makes: the root of a newer Debian with its RabbitMQ."""
+REDIS_COMMAND = os.environ.get("UMBEL_REDIS_SERVER") or "redis-server"
+"""The Redis of all tests: another version's, or a Valkey (`make brokers-matrix`)."""
+RABBITMQ_ROOT = Path(found) if (found := os.environ.get("UMBEL_RABBITMQ_ROOT")) else None
+"""The system whose RabbitMQ all tests use, as `RABBITMQ_40`; None: this machine's."""
 REDIS_START_SECONDS = 10
 RABBITMQ_START_SECONDS = 60
 
@@ -157,7 +161,7 @@ class RedisServer(_Server):
         secret = ["--requirepass", self.password] if self.password else []
         # No file, no snapshot, no log of its own: nothing is left but the directory.
         plain = ["--save", "", "--appendonly", "no", "--daemonize", "no", *secret, *self._options]
-        self._spawn(["redis-server", "--bind", "127.0.0.1", "--port", str(self.port), *plain])
+        self._spawn([REDIS_COMMAND, "--bind", "127.0.0.1", "--port", str(self.port), *plain])
         self._wait_ready(self._answers, REDIS_START_SECONDS)
 
     def _answers(self) -> bool:
@@ -349,22 +353,28 @@ def _epmd() -> str:
 
 def redis_missing() -> str | None:
     """Why no Redis can be started here; None when one can."""
-    if shutil.which("redis-server"):
+    if shutil.which(REDIS_COMMAND):
         return None
-    return "redis-server is not installed (apt-get install redis-server)"
+    return f"{REDIS_COMMAND} is not there (apt-get install redis-server)"
 
 
 def rabbitmq_40_missing() -> str | None:
     """Why no RabbitMQ 4.0 can be started here; None when one can."""
-    if os.geteuid() != 0:
-        return "a RabbitMQ 4.0 needs root, for a mount namespace"
-    if RABBITMQ_40.exists() and shutil.which("epmd"):
-        return None
-    return "there is no RabbitMQ 4.0 (hack/rabbitmq-4.0 makes one)"
+    return _rabbitmq_missing_in(RABBITMQ_40)
 
 
 def rabbitmq_missing() -> str | None:
     """Why no RabbitMQ can be started here; None when one can."""
+    if RABBITMQ_ROOT is not None:
+        return _rabbitmq_missing_in(RABBITMQ_ROOT)
     if RABBITMQ_SCRIPT.exists() and shutil.which("epmd"):
         return None
     return "rabbitmq-server is not installed (apt-get install rabbitmq-server)"
+
+
+def _rabbitmq_missing_in(root: Path) -> str | None:
+    if os.geteuid() != 0:
+        return "a RabbitMQ of another system needs root, for a mount namespace"
+    if root.exists() and shutil.which("epmd"):
+        return None
+    return f"there is no RabbitMQ in {root} (hack/newer-brokers makes a 4.0)"
