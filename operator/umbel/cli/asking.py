@@ -3,6 +3,8 @@
 import argparse
 from typing import Any, TypeAlias
 
+from umbel.cli import completion
+
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - no other name
 
 TOP = """\
@@ -63,6 +65,13 @@ exit status: 0 converted, and umbel check finds it good; 1 converted, but someth
 mended; 2 the files cannot be converted
 """
 
+COMPLETION = """\
+examples:
+  eval "$(umbel completion bash)"                 in ~/.bashrc
+  eval "$(umbel completion zsh)"                  in ~/.zshrc, after compinit
+  umbel completion fish | source                  in ~/.config/fish/config.fish
+"""
+
 
 def add_to(commands: Commands) -> None:
     """All of them."""
@@ -70,6 +79,7 @@ def add_to(commands: Commands) -> None:
     _add_explain(commands)
     _add_doctor(commands)
     _add_convert(commands)
+    _add_completion(commands)
 
 
 def _command(commands: Commands, name: str, **texts: Any) -> argparse.ArgumentParser:
@@ -85,6 +95,11 @@ def _add_everywhere(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "-A", "--all-namespaces", action="store_true", help="look into all namespaces"
     )
+
+
+def _offer(name: argparse.Action) -> None:
+    """Have a shell complete the names of TaskQueues."""
+    name.completer = completion.names  # type: ignore[attr-defined]
 
 
 def _add_output(command: argparse.ArgumentParser) -> None:
@@ -125,7 +140,7 @@ def _add_explain(commands: Commands) -> None:
         epilog=EXPLAIN,
     )
     _add_output(command)
-    command.add_argument("name", metavar="NAME", help="of the TaskQueue")
+    _offer(command.add_argument("name", metavar="NAME", help="of the TaskQueue"))
     command.set_defaults(act=_explain)
 
 
@@ -148,7 +163,11 @@ def _add_doctor(commands: Commands) -> None:
     _add_everywhere(command)
     _add_output(command)
     command.add_argument("--strict", action="store_true", help="a warning is a failure, too")
-    command.add_argument("name", nargs="?", metavar="NAME", help="of a TaskQueue (default: all)")
+    _offer(
+        command.add_argument(
+            "name", nargs="?", metavar="NAME", help="of a TaskQueue (default: all)"
+        )
+    )
     command.set_defaults(act=_doctor)
 
 
@@ -200,6 +219,23 @@ def _convert(given: argparse.Namespace) -> int:
         output=given.output,
     )
     return convert(asked)
+
+
+def _add_completion(commands: Commands) -> None:
+    command = commands.add_parser(
+        "completion",
+        help="complete commands in a shell",
+        description="Prints what a shell reads at its start to complete umbel's commands.",
+        epilog=COMPLETION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("shell", choices=completion.SHELLS)
+    command.set_defaults(act=_completion)
+
+
+def _completion(given: argparse.Namespace) -> int:
+    print(completion.script(given.shell))  # noqa: T201 - for the shell
+    return 0
 
 
 def _seconds(text: str) -> float:

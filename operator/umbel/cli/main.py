@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from umbel import __version__
-from umbel.cli import asking, check, simulate
+from umbel.cli import asking, check, completion, simulate
 from umbel.resources.pod import RuntimeImage
 from umbel.settings import InvalidSettings, Settings, from_environment, namespaces
 
@@ -100,7 +100,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code, which `umbel COMMAND --help` explains."""
-    given = parser().parse_args(arguments)
+    command_line = parser()
+    completion.answer(command_line)
+    given = command_line.parse_args(arguments)
     try:
         code: int = given.act(given)
     except BrokenPipeError:  # whoever reads has enough; Python must not try to write the rest
