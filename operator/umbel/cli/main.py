@@ -27,17 +27,51 @@ environment:
   KUBECONFIG                        the cluster, when not run in a pod
 """
 
+VERIFY = """\
+examples:
+  umbel verify                   whether the cluster serves TaskQueues
+  umbel verify --operator http://umbel-metrics.umbel-system.svc:8080 --within 60
+
+exit status: 0 all is well, 1 something is not
+"""
+
+CHECK = """\
+examples:
+  umbel check taskqueue.yaml
+  helm template ./shop | umbel check -o json -
+
+exit status: 0 all are good, 1 at least one is not, 2 a file cannot be used
+"""
+
+RENDER = """\
+examples:
+  umbel render -n shop taskqueue.yaml
+  umbel render -o json taskqueue.yaml | kubectl diff -f -
+
+exit status: as of umbel check
+"""
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     command = argparse.ArgumentParser(
         prog=_called(),
         description="Kubernetes operator for Celery.",
-        epilog="Each command explains itself: umbel COMMAND --help",
+        epilog="Each command explains itself, with examples: umbel COMMAND --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("--version", action="version", version=f"umbel {__version__}")
     commands = command.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_verify(commands)
+    _add_check(commands)
+    _add_render(commands)
+    _add_simulate(commands)
+    asking.add_to(commands)
+    return command
+
+
+def _add_run(commands: asking.Commands) -> None:
     running = commands.add_parser(
         "run",
         help="run the operator until it is told to stop",
@@ -51,30 +85,43 @@ def parser() -> argparse.ArgumentParser:
         help="look after TaskQueues of this namespace only; may be repeated",
     )
     running.set_defaults(act=lambda given: _run(given.namespace))
+
+
+def _add_verify(commands: asking.Commands) -> None:
     verifying = commands.add_parser(
         "verify",
         help="say whether an installation works",
         description="Asks the cluster for TaskQueues and the operator whether it is ready.",
-        epilog="exit status: 0 all is well, 1 something is not",
+        epilog=VERIFY,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verifying.add_argument("--operator", metavar="URL", help="as in http://umbel-metrics:8080")
     verifying.add_argument(
         "--within", type=float, default=0.0, metavar="SECONDS", help="ask again for so long"
     )
     verifying.set_defaults(act=_verify)
+
+
+def _add_check(commands: asking.Commands) -> None:
     checking = commands.add_parser(
         "check",
         help="say what is wrong with the TaskQueues of a file, without a cluster",
         description="Checks every TaskQueue of the files by the rules of the CRD and the operator.",
-        epilog="exit status: 0 all are good, 1 at least one is not, 2 a file cannot be used",
+        epilog=CHECK,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     checking.add_argument("-o", "--output", choices=("text", "json"), default="text")
     checking.set_defaults(act=lambda given: check.check(given.file, given.namespace, given.output))
+    _add_files(checking)
+
+
+def _add_render(commands: asking.Commands) -> None:
     rendering = commands.add_parser(
         "render",
         help="print the objects that the operator would create",
         description="Prints the objects of every TaskQueue of the files, without owner references.",
-        epilog="exit status: as of umbel check",
+        epilog=RENDER,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     rendering.add_argument("-o", "--output", choices=("yaml", "json"), default="yaml")
     rendering.add_argument(
@@ -84,18 +131,22 @@ def parser() -> argparse.ArgumentParser:
         help="carries umbel_worker; $UMBEL_RUNTIME_IMAGE (default %(default)s)",
     )
     rendering.set_defaults(act=_render)
-    for command_of_files in (checking, rendering):
-        command_of_files.add_argument("file", nargs="+", metavar="FILE", help="YAML; - reads stdin")
-        command_of_files.add_argument(
-            "-n", "--namespace", default="default", help="of objects that name none (default)"
-        )
+    _add_files(rendering)
+
+
+def _add_files(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", nargs="+", metavar="FILE", help="YAML; - reads stdin")
+    command.add_argument(
+        "-n", "--namespace", default="default", help="of objects that name none (default)"
+    )
+
+
+def _add_simulate(commands: asking.Commands) -> None:
     simulating = commands.add_parser(
         "simulate", help="see a TaskQueue at work in virtual time, beside KEDA and the HPA"
     )
     simulate.add_arguments(simulating)
     simulating.set_defaults(act=simulate.run)
-    asking.add_to(commands)
-    return command
 
 
 def main(arguments: list[str] | None = None) -> int:
