@@ -5,7 +5,8 @@ import io
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,11 @@ def redis(queue: str = "emails", length: str = "5", **metadata: str) -> Any:
 
 def rabbitmq(queue: str = "emails", **metadata: str) -> Any:
     return {"type": "rabbitmq", "metadata": {"queueName": queue, **metadata}}
+
+
+def page_blocks() -> list[str]:
+    """The Deployment with its ScaledObject, and what they become."""
+    return re.findall(r"```yaml\n(.*?)```", MIGRATING.read_text(), re.DOTALL)[:2]
 
 
 class Result:
@@ -483,6 +489,35 @@ def test_what_cannot_be_converted_is_said(convert: Convert, bodies: list[Any], w
     assert done.err.startswith("umbel: ")
 
 
+NONSENSE = (None, 0, -1, 1.5, "", "x", [], {}, [None], [{}], {"a": None}, True, "$(X)", 10**12)
+
+
+def places(part: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if path:
+        yield path
+    items = part.items() if isinstance(part, dict) else enumerate(part)
+    for step, inner in items:
+        yield from places(inner if isinstance(inner, dict | list) else (), (*path, step))
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["Deployment", "ScaledObject"])
+def test_whatever_stands_in_a_field_it_is_converted_or_refused_in_words(
+    which: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    good = list(yaml.safe_load_all(page_blocks()[0]))
+    file = tmp_path / "given.json"
+    for path, value in islice(product(places(good[which]), NONSENSE), 0, None, 9):
+        bodies = copy.deepcopy(good)
+        inner: Any = bodies[which]
+        for step in path[:-1]:
+            inner = inner[step]
+        inner[path[-1]] = value
+        file.write_text(json.dumps({"kind": "List", "items": bodies}))
+
+        assert main(["convert", "-f", str(file)]) in (0, 1, 2), (path, value)
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def test_what_umbel_check_would_refuse_is_printed_and_told(convert: Convert):
     done = convert(a_deployment("-A shop worker -c 1 --time-limit 50 --soft-time-limit 60"))
 
@@ -520,7 +555,7 @@ def test_standard_input_is_a_file(
 
 
 def test_the_page_on_moving_over_shows_what_it_makes(convert: Convert):
-    before, after = re.findall(r"```yaml\n(.*?)```", MIGRATING.read_text(), re.DOTALL)[:2]
+    before, after = page_blocks()
 
     done = convert(*yaml.safe_load_all(before))
 
