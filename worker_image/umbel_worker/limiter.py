@@ -6,7 +6,7 @@ gave 1.8 to 6.4 tasks a second. Here one timer serves a bucket, whatever waits i
 """
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from umbel_worker import held
 
@@ -36,6 +36,19 @@ _LOCK = threading.RLock()
 
 class OneTimer(Consumer):
     """A consumer with one timer for each rate limit."""
+
+    def _limit_task(self, request: Any, bucket: Any, tokens: int) -> None:
+        """Called for a task that has a limit; where that is far above the load, this is all."""
+        with _LOCK:
+            if not bucket.contents and bucket.can_consume(tokens):
+                self._limit_move_to_pool(request)
+                return
+            self._let_wait(request, bucket)
+            bucket.add((request, tokens))
+            self._schedule_bucket_request(bucket)
+
+    def _let_wait(self, request: Any, bucket: Any) -> None:
+        """Called before a task begins to wait."""
 
     def _schedule_bucket_request(self, bucket: Any) -> None:
         """Run what there are tokens for, and come again when the next one is due."""
@@ -74,6 +87,14 @@ class OneTimer(Consumer):
                 waiting += old.contents
                 old.clear_pending()
         self._take_over(waiting)
+
+    def umbel_between_tasks(self, change: "Callable[[], None]") -> None:
+        """Have this done while no limited task begins; what waits goes by it from then on."""
+        with _LOCK:
+            change()
+            for bucket in held.buckets(self):
+                _forget_timer(self.timer, bucket)
+                self._schedule_bucket_request(bucket)
 
     def _take_over(self, waiting: "list[tuple[Any, int]]") -> None:
         for request, tokens in waiting:

@@ -1,10 +1,12 @@
 """Hold this worker to its application's rate limits, which may change while it runs.
 
-A worker that starts reads them from the limiter's Redis; later the operator tells it, by remote
-control. While that Redis does not answer at the start nothing is known, so every task waits.
+A worker that starts reads them from the limiter's Redis, or from RabbitMQ where there is none;
+later the operator tells it, by remote control. While nobody answers at the start nothing is known,
+so every task waits.
 """
 
 import os
+import uuid
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from celery.utils.imports import symbol_by_name
@@ -13,11 +15,33 @@ from celery.worker.control import control_command
 from kombu.connection import Connection
 
 from umbel_worker.contract import WorkerConfig
-from umbel_worker.rate_limits import COMMAND, LIMITER_ENV, NO_LIMITS, RateLimit, RateLimits
-from umbel_worker.ratelimit.bucket import LimitedBucket, Unavailable
+from umbel_worker.rate_limits import (
+    COMMAND,
+    LIMITER_ENV,
+    NO_LIMITS,
+    Dealt,
+    RateLimit,
+    RateLimits,
+    dealt,
+)
+from umbel_worker.ratelimit.bucket import Books, LimitedBucket, Unavailable
+from umbel_worker.ratelimit.definitions import Definitions
+from umbel_worker.ratelimit.granted import Granted
+from umbel_worker.worker_report import ShareHeld, SharesHeld
 
 if TYPE_CHECKING:
-    from umbel_worker.ratelimit.books import Limiter
+    from typing import Protocol
+
+    class Written(Protocol):
+        """Where the operator left the limits."""
+
+        def definition(self) -> Optional[str]:
+            """The limits as the operator wrote them."""
+
+    class Counting(Books, Protocol):
+        """Books that count what they ask others."""
+
+        calls: int
 
     class Consumer:
         """What is used of `umbel_worker.drain.Draining` and of Celery's consumer."""
@@ -27,7 +51,9 @@ if TYPE_CHECKING:
         task_consumer: Any
         timer: Any
         umbel_handback: Any
+        umbel_heart: Any
         umbel_status: Any
+        hostname: str
 
         def call_soon(self, function: "Callable[[], None]") -> Any:
             """Have this done in the loop's thread."""
@@ -47,8 +73,11 @@ if TYPE_CHECKING:
         def reset_rate_limits(self) -> None:
             """Make the buckets anew; what waits goes into them."""
 
-        def _limit_task(self, request: Any, bucket: Any, tokens: int) -> Any:
-            """Have a task wait."""
+        def umbel_between_tasks(self, change: "Callable[[], None]") -> None:
+            """Have this done while no limited task begins."""
+
+        def _let_wait(self, request: Any, bucket: Any) -> None:
+            """Take note that a task begins to wait."""
 
         def _limit_move_to_pool(self, request: Any) -> None:
             """Let a task run."""
@@ -71,8 +100,17 @@ log = get_logger(__name__)
 class RateLimiting:
     """The limits of this worker, and its limited tasks."""
 
-    def __init__(self, limiter: "Limiter") -> None:
-        self._limiter = limiter
+    def __init__(self, books: "Counting", written: "Written", run: str) -> None:
+        """Know no limits yet.
+
+        Args:
+            books: Where tasks are booked.
+            written: Where the limits are read when the worker starts.
+            run: Of this process.
+        """
+        self._limiter, self._written, self.run = books, written, run
+        self.granted = books if isinstance(books, Granted) else None
+        """Where the worker goes by shares."""
         self._buckets: dict[tuple[RateLimit, ...], LimitedBucket] = {}
         self.limits: Optional[RateLimits] = None
         """None while they are not known."""
@@ -86,6 +124,26 @@ class RateLimiting:
     def calls(self) -> int:
         """To the limiter's Redis, so far."""
         return self._limiter.calls
+
+    @property
+    def shares(self) -> Optional[SharesHeld]:
+        """What it holds of the shared limits, and what waits for them."""
+        granted = self.granted
+        if granted is None:
+            return None
+        held = {limit: ShareHeld(*share, 0) for limit, share in granted.shares.items()}
+        for bucket in self.buckets():
+            for name in [limit.id for limit in bucket.limits if limit.shared]:
+                rate, burst, waiting = held.get(name, ShareHeld(0.0, 0, 0))
+                held[name] = ShareHeld(rate, burst, waiting + len(bucket.contents))
+        return SharesHeld(granted.stamp, held)
+
+    def give_up(self) -> None:
+        """Begin nothing more under a share, for good: the worker was told to stop."""
+        if self.granted is not None:
+            self.granted.give_up()
+            for bucket in self.buckets():
+                bucket.closed = True
 
     def buckets(self) -> "list[LimitedBucket]":
         """Of every set of limits that some task is under."""
@@ -109,9 +167,9 @@ class RateLimiting:
         return self._limiter.book(limits, want, ahead)
 
     def read(self) -> Optional[RateLimits]:
-        """The limits from the limiter's Redis; None where it does not answer."""
+        """The limits as they were left for workers that start; None where nobody answers."""
         try:
-            return RateLimits.from_json(self._limiter.definition())
+            return RateLimits.from_json(self._written.definition())
         except Unavailable as error:
             log.warning("umbel: the rate limits cannot be read, so tasks wait: %s", error)
             return None
@@ -173,15 +231,26 @@ class Limiting(Consumer):
         if known or limits.limits:
             log.warning("umbel: %d rate limits are in force", len(limits.limits))
 
-    def _limit_task(self, request: Any, bucket: Any, tokens: int) -> Any:
-        """Called for a task that has a limit; what waits for it keeps no other from coming."""
+    def umbel_dealt(self, limits: RateLimits, told: Dealt) -> None:
+        """These limits, and these shares of them, hold from now on."""
+        rates = self.umbel_rates
+        granted = rates.granted
+        if granted is None or not granted.take(told):
+            return
+        for bucket in rates.buckets():
+            bucket.rebook()
+        if limits != rates.limits:
+            self.umbel_limit(limits)
+
+    def _let_wait(self, request: Any, bucket: Any) -> None:
+        """Called for a task that has to wait for its limit; it keeps no other from coming."""
+        super()._let_wait(request, bucket)
         if isinstance(bucket, LimitedBucket):
             if len(bucket.contents) < bucket.most_held:
                 request.umbel_beyond_prefetch = True
                 self.qos.increment_eventually()
             else:
                 self._pause(request, bucket)
-        return super()._limit_task(request, bucket, tokens)
 
     def _limit_move_to_pool(self, request: Any) -> None:
         """Called when it may begin."""
@@ -219,22 +288,18 @@ class Limiting(Consumer):
 
 
 def install(worker: Any, config: WorkerConfig) -> Optional[RateLimiting]:
-    """Mix `Limiting` into the consumer class of this worker, where there is a Redis.
+    """Mix `Limiting` into the consumer class of this worker.
 
     Args:
         worker: Celery's WorkController, at its `worker_init`, after `drain`.
         config: Whose worker it is.
 
     Returns:
-        None where there is neither a Redis for limits nor one as broker.
+        None where it is not said whose worker it is.
     """
-    url = os.environ.get(LIMITER_ENV)
-    if config.task_queue is None or not (url or worker._conninfo.transport.driver_type == "redis"):
+    if config.task_queue is None:
         return None
-    # Not at the top: where there is no Redis, there may be no redis-py to import.
-    from umbel_worker.ratelimit.books import Limiter
-
-    rates = RateLimiting(Limiter(_connecting(worker.app, url), config.task_queue))
+    rates = _rates(worker, config.task_queue, os.environ.get(LIMITER_ENV))
     used = symbol_by_name(worker.consumer_cls)
     own = not worker.disable_rate_limits
     members = {"umbel_rates": rates, "umbel_own_limits": own, "__doc__": used.__doc__}
@@ -242,6 +307,18 @@ def install(worker: Any, config: WorkerConfig) -> Optional[RateLimiting]:
     worker.consumer_cls = type(f"Limiting{used.__name__}", (Limiting, used), members)
     control_command(name=COMMAND, args=[("limits", str)])(_on_command)
     return rates
+
+
+def _rates(worker: Any, task_queue: str, url: Optional[str]) -> RateLimiting:
+    """Through a Redis where there is one; else by shares."""
+    run = uuid.uuid4().hex[:12]
+    if not (url or worker._conninfo.transport.driver_type == "redis"):
+        return RateLimiting(Granted(run), Definitions(worker.app, task_queue), run)
+    # Not at the top: where there is no Redis, there may be no redis-py to import.
+    from umbel_worker.ratelimit.books import Limiter
+
+    limiter = Limiter(_connecting(worker.app, url), task_queue)
+    return RateLimiting(limiter, limiter, run)
 
 
 def _connecting(app: Any, url: Optional[str]) -> "Callable[[], tuple[Any, str]]":
@@ -262,11 +339,17 @@ def _connecting(app: Any, url: Optional[str]) -> "Callable[[], tuple[Any, str]]"
     return connect
 
 
-def _on_command(state: Any, limits: str = "", **_: Any) -> "dict[str, str]":
-    """The operator's word that the rate limits have changed."""
+def _on_command(state: Any, limits: str = "", deal: str = "", **_: Any) -> "dict[str, str]":
+    """The operator's word that the rate limits, or this worker's shares of them, have changed."""
     consumer = state.consumer
     try:
-        consumer.umbel_limit(RateLimits.from_json(limits))
+        given = RateLimits.from_json(limits)
+        told = dealt(deal, consumer.hostname) if deal else None
     except ValueError as error:
         return {"error": str(error)}
+    if told is not None:
+        consumer.umbel_between_tasks(lambda: consumer.umbel_dealt(given, told))
+        consumer.umbel_heart.tell(consumer)
+    elif not deal:
+        consumer.umbel_limit(given)
     return {"ok": consumer.umbel_rates.digest}
