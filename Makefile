@@ -45,7 +45,9 @@ brokers-matrix: venv ## Contract and integration tests on Redis 7.0 and 8.0, Val
 
 .PHONY: e2e
 e2e: venv cluster-up images ## End-to-end tests on the cluster
-	$(in_cluster) .venv/bin/pytest --durations=10 -m e2e tests/contract tests/e2e
+	@hack/install
+	$(in_cluster) .venv/bin/pytest --durations=10 -n 2 --dist loadgroup -m 'e2e and not alone' tests/contract tests/e2e
+	$(in_cluster) .venv/bin/pytest --durations=10 -m 'e2e and alone' tests/e2e
 
 .PHONY: bench
 bench: venv cluster-up images ## Measure what the README claims
@@ -90,8 +92,7 @@ services: venv
 	@hack/tools brokers
 	@hack/tools celery
 	@hack/tools prometheus
-	@# In their written order: by number of tests, the longest files would come last, and alone.
-	.venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not e2e and not matrix' tests/contract tests/integration tests/monitoring
+	.venv/bin/pytest -n 3 --dist worksteal -m 'not e2e and not matrix' tests/contract tests/integration tests/monitoring
 	.venv/bin/pytest -q -m matrix tests/integration/worker
 
 # Python's own `operator` would be hidden by a package of that name.

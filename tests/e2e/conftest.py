@@ -3,6 +3,7 @@
 An end-to-end run that was asked for and cannot be had fails with the reason; it is never skipped.
 """
 
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -20,6 +21,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.e2e)
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(240))  # the first pays for the installation
+            if isinstance(item, pytest.Function) and _uses_rabbitmq(item):
+                item.add_marker(pytest.mark.xdist_group("rabbitmq"))  # one process starts it
+
+
+def _uses_rabbitmq(item: pytest.Function) -> bool:
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return "rabbitmq" in (*item.fixturenames, *parameters)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -57,9 +65,10 @@ def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def brokers_namespace(cluster: Cluster) -> str:
-    """Holds the brokers; RabbitMQ, which is slow, begins to start here."""
+    """Holds the brokers; RabbitMQ, which is slow, begins to start here if it may be needed."""
     namespace = cluster.namespace("brokers")
-    RabbitBroker.apply(cluster, namespace)
+    if "PYTEST_XDIST_WORKER" not in os.environ:  # else one of several processes needs it
+        RabbitBroker.apply(cluster, namespace)
     return namespace
 
 
@@ -72,6 +81,7 @@ def redis_server(cluster: Cluster, brokers_namespace: str) -> RedisBroker:
 @pytest.fixture(scope="session")
 def rabbitmq(cluster: Cluster, brokers_namespace: str) -> RabbitBroker:
     """One RabbitMQ for all."""
+    RabbitBroker.apply(cluster, brokers_namespace)
     return RabbitBroker.example(cluster, brokers_namespace)
 
 

@@ -23,4 +23,4 @@ def test_a_stopped_broker_is_noticed_and_sizes_hold(napped: Nap, record_property
     assert napped.back_seconds < 2 * TICK_SECONDS + STATUS_SECONDS
 
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(240)]

@@ -96,4 +96,4 @@ def asked(cluster: Cluster, pod: str) -> str:
         return str(refused)
 
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(240)]

@@ -26,4 +26,4 @@ def test_a_spike_is_answered_in_one_write(
     assert all(trial.seconds < BAR_SECONDS for trial in trials), trials
 
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(180)]

@@ -3,8 +3,11 @@
 Redis hands it out again after the visibility timeout only, so this is asked last.
 """
 
+import pytest
 from tests.e2e.cluster import eventually
 from tests.e2e.nap import Nap
+
+pytestmark = pytest.mark.alone
 
 
 def test_tasks_cut_off_by_a_stopped_broker_are_all_done(napped: Nap) -> None:

@@ -330,8 +330,8 @@ class RabbitMQServer(_Server):
             self._process = None
 
     def close(self) -> None:
-        """End the node and its epmd."""
-        self.stop()
+        """End the node and its epmd at once; an orderly end takes 6 s, and nobody reads its data."""
+        self.kill()
         if self._epmd is not None:
             self._epmd.kill()
             self._epmd.wait(timeout=10)

@@ -200,13 +200,13 @@ async def test_a_rabbitmq_that_comes_back_is_read_at_once(own_rabbitmq, reader_o
     server = own_rabbitmq()
     reader = reader_of(server.url, server.management_url)
     reading(await reader.read(["emails"]))
-    server.stop()
+    server.kill()
     for _ in range(2):
         assert failure(await reader.read(["emails"])).reason == "Unreachable"
     server.start()
     result = reading(await reader.read(["emails"]))
     assert result.limitation is None
-    server.stop()
+    server.kill()
     server.start()
     reading(await reader.read(["emails"]))  # the connection kept from before was cut: no failure
 
