@@ -13,7 +13,7 @@ clean() {
   each our_links ip link del
   each our_namespaces ip netns del
   each our_cgroups rmdir
-  rm -rf "$runtime_dir" "$state/etcd" "$state/kubelet"
+  rm -rf "$runtime_dir" "$state/etcd" "$state/kubelet" "${audit_log%.log}"*.log
 }
 
 our_pod_processes() { # numbers of all processes in the pods' control groups

@@ -6,6 +6,7 @@ state=$cache/localcluster    # certificates, images, logs; `down` keeps those an
 runtime_dir=/run/umbel       # containerd's and runc's state, process numbers; gone after `down`
 pki=$state/pki logs=$state/log pids=$runtime_dir/pids
 kubeconfig=$state/admin.kubeconfig
+audit_log=$logs/audit.log    # and audit-TIME.log, which the API server makes of it when it is large; of one life of the cluster
 socket=$runtime_dir/containerd.sock
 
 netns_name=umbel netns=/run/netns/umbel
