@@ -1,6 +1,6 @@
 """Rule D: how many replicas the tasks at hand, and those that keep coming, ask for.
 
-`slots = max(round(arrivals x runtime / 0.8), min(waiting + running, max(running, ceil((waiting +
+`slots = max(round(arrivals x runtime / 0.85), min(waiting + running, max(running, ceil((waiting +
 2 sqrt(waiting)) x runtime / start within))))`. The first part keeps a pool that keeps up from being
 taken for an idle one; the second is the backlog's. The stream counts no runtime beyond the window
 of its rate: one task of an hour in two minutes is no stream of thirty slots, and while it runs it
@@ -16,7 +16,7 @@ from umbel.autoscaling.signals import WINDOW_SECONDS
 from umbel.autoscaling.snapshot import PoolSnapshot
 from umbel.spec.model import Backlog, Pool
 
-UTILIZATION = 0.8
+UTILIZATION = 0.85
 """Of the slots, for a steady stream: at 1.0 the queue of random arrivals grows without bound."""
 
 SPREAD = 2.0
