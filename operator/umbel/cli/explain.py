@@ -15,6 +15,7 @@ from umbel.cli.place import Place, complain, connected, say, taskqueues
 from umbel.cli.seen import Fault, Seen, seen
 from umbel.cluster.errors import ClusterError
 from umbel.cluster.kubernetes import Kubernetes
+from umbel.cluster.objects import version_of
 from umbel.spec.faults import InvalidSpec
 from umbel.spec.model import TaskQueue
 from umbel.spec.parse import parse
@@ -147,16 +148,20 @@ def _size(status: Mapping[str, Any]) -> str:
 
 
 def _in_order(events: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    told = [
+    """The newest last; of one second, in the order in which the API server got them."""
+    return [
         {
-            "time": str(event.get("lastTimestamp") or event.get("eventTime") or ""),
+            "time": _time(event),
             "type": str(event.get("type", "")),
             "reason": str(event.get("reason", "")),
             "message": str(event.get("message", "")),
         }
-        for event in events
+        for event in sorted(events, key=lambda event: (_time(event), version_of(event)))
     ]
-    return sorted(told, key=lambda one: one["time"])
+
+
+def _time(event: Mapping[str, Any]) -> str:
+    return str(event.get("lastTimestamp") or event.get("eventTime") or "")
 
 
 def told(story: Story) -> str:

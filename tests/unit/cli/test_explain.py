@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 from tests.builders import a_body, a_pool, a_pool_body, a_taskqueue
@@ -22,7 +23,7 @@ CHANGED = (
 )
 
 
-def an_event(name: str, time: str, message: str) -> dict[str, object]:
+def an_event(name: str, time: str, message: str) -> dict[str, Any]:
     return event(
         a_body(name, namespace="web"), warning=False, reason="ScaledUp", message=message, now=time
     )
@@ -53,12 +54,16 @@ def test_events_stand_in_order_and_are_of_this_taskqueue(api: Api, umbel: Umbel)
         an_event("shop", "2026-01-31T12:00:09Z", "pool long: 1 -> 2"),
         an_event("other", "2026-01-31T12:00:05Z", "pool x: 1 -> 2"),
         an_event("shop", "2026-01-31T12:00:01Z", "pool long: 0 -> 1"),
+        an_event("shop", "2026-01-31T12:00:01Z", "the broker can be read again"),
     ]
+    for version, one in zip((9, 8, 11, 10), api.events, strict=True):
+        one["metadata"]["resourceVersion"] = str(version)
 
     lines = umbel("explain", "shop")[1].splitlines()
 
-    assert lines[-3:] == [
+    assert lines[-4:] == [
         "Its last Events",
+        "  2026-01-31T12:00:01Z  ScaledUp: the broker can be read again",
         "  2026-01-31T12:00:01Z  ScaledUp: pool long: 0 -> 1",
         "  2026-01-31T12:00:09Z  ScaledUp: pool long: 1 -> 2",
     ]
