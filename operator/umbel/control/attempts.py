@@ -73,6 +73,7 @@ class Attempts:
         self._chance = chance
         self._late = late
         self._task: asyncio.Task[None] | None = None
+        self._wanted: frozenset[str] = frozenset()
         self._awaited = False
         self._last: BrokerResult | None = None
         self._last_at = 0.0
@@ -83,23 +84,36 @@ class Attempts:
         self.prompt = True
         """The last read was quick and no failure, or there was none."""
 
+    @property
+    def worth_waiting(self) -> bool:
+        """Whether a turn waits for its answer: a new queue has to be known before it is judged."""
+        return self.prompt or not self._covered
+
+    @property
+    def _covered(self) -> bool:
+        """The last reading, if it was one, is of all that is asked for."""
+        last = self._last
+        return not isinstance(last, BrokerReading) or self._wanted <= last.queues.keys()
+
     def begin(self, queues: Collection[str]) -> asyncio.Task[None] | None:
         """Start a read where one is due; what to wait for, None where there is nothing."""
-        due = not self._unused and self._monotonic() >= self._retry_at
+        self._wanted = frozenset(queues)
+        new = not (self._unused and self._covered)
+        due = new and self._monotonic() >= self._retry_at
         if self._task is None and due:
-            self._task = asyncio.create_task(self._run(queues))
+            self._task = asyncio.create_task(self._run())
         self._awaited = True
         return self._task
 
-    def result(self, queues: Collection[str]) -> BrokerResult:
+    def result(self) -> BrokerResult:
         """What is known now; to be asked once a turn, after waiting."""
         self._awaited = self._unused = False
         if self._task is not None:
             self.prompt = False  # it was waited for long enough
-        last = self._last
-        if isinstance(last, BrokerReading) and not self._stands(last, queues):
-            last = None
-        return last or NO_ANSWER
+        old = self._monotonic() - self._last_at > STANDS_SECONDS
+        if self._last is None or not self._covered:
+            return NO_ANSWER
+        return NO_ANSWER if old and self.failure is None else self._last
 
     @property
     def failure(self) -> BrokerFailure | None:
@@ -125,15 +139,22 @@ class Attempts:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    async def _run(self, queues: Collection[str]) -> None:
-        begun = self._monotonic()
+    async def _run(self) -> None:
         try:
-            self._learn(await self._read(queues), begun)
+            asked = await self._ask()
+            if not self._wanted <= asked and not self._failures:
+                await self._ask()  # a queue came into being meanwhile
         finally:
             self._task = None
         if not self._awaited:
             self._unused = True
             self._late()
+
+    async def _ask(self) -> frozenset[str]:
+        """The queues that were asked for."""
+        asked, begun = self._wanted, self._monotonic()
+        self._learn(await self._read(asked), begun)
+        return asked
 
     def _learn(self, result: BrokerResult, begun: float) -> None:
         self._last, self._last_at = result, self._monotonic()
@@ -145,17 +166,12 @@ class Attempts:
         self._failures, self._retry_at = 0, float("-inf")
         self.prompt = self._last_at - begun <= QUICK_SECONDS
 
-    def _stands(self, reading: BrokerReading, queues: Collection[str]) -> bool:
-        """A reading that is not old, and of all that is asked for."""
-        young = self._monotonic() - self._last_at <= STANDS_SECONDS
-        return young and reading.queues.keys() >= set(queues)
-
 
 async def settle(attempts: Mapping[Attempts, Collection[str]]) -> None:
     """Start the reads that are due; wait for those of prompt brokers, a moment for the others."""
     begun = [(one, one.begin(queues)) for one, queues in attempts.items()]
-    prompt = [task for one, task in begun if task is not None and one.prompt]
-    others = [task for one, task in begun if task is not None and not one.prompt]
+    prompt = [task for one, task in begun if task is not None and one.worth_waiting]
+    others = [task for one, task in begun if task is not None and not one.worth_waiting]
     await _wait(prompt, LONGEST_WAIT_SECONDS)
     await _wait(others, PATIENCE_SECONDS)
 

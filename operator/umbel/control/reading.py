@@ -89,7 +89,7 @@ class Readings:
         opened = {source: self._open.get(source) or self._enter(source) for source in wanted}
         await settle({one.attempts: wanted[source] for source, one in opened.items()})
         return {
-            source: Heard(result=one.attempts.result(wanted[source]), workers=one.listener.views())
+            source: Heard(result=one.attempts.result(), workers=one.listener.views())
             for source, one in opened.items()
         }
 
