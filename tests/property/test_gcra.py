@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from umbel_worker.rate_limits import RateLimit
 from umbel_worker.ratelimit import gcra
-from umbel_worker.ratelimit.books import bucket_of
 from umbel_worker.ratelimit.bucket import LimitedBucket, Unavailable
+from umbel_worker.ratelimit.own import bucket_of
 
 RATES = st.sampled_from([0.5, 1, 3, 10, 30, 200, 2000])
 

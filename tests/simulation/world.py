@@ -13,7 +13,7 @@ from typing import Any
 from tests.builders import BROKER_URL, VirtualClock, a_report, a_secret
 
 from umbel.autoscaling.snapshot import WorkerView
-from umbel.autoscaling.worker_report import TaskTotals
+from umbel.autoscaling.worker_report import ShareHeld, SharesHeld, TaskTotals
 from umbel.brokers.fake import FakeBroker, FakeBrokers
 from umbel.cluster.errors import ClusterError
 from umbel.cluster.fake import FakeCluster
@@ -21,7 +21,7 @@ from umbel.cluster.objects import DELETION_COST
 from umbel.control import circle
 from umbel.control.lister import KINDS
 from umbel.resources.names import POOL_LABEL, TASKQUEUE_LABEL
-from umbel.resources.rate_limits import RateLimits
+from umbel.resources.rate_limits import RateLimits, dealt
 from umbel.settings import Settings
 from umbel.telemetry.metrics import Metrics
 
@@ -45,6 +45,8 @@ class Pod:
     """Tasks that have begun in it."""
     ends: list[tuple[float, str]] = field(default_factory=list)
     """(when, queue) of each task that runs."""
+    shares: dict[str, ShareHeld] = field(default_factory=dict)
+    """By a limit's id."""
 
 
 class World:
@@ -69,6 +71,8 @@ class World:
         """Pods that were told to stop while a task ran in them."""
         self.broker_url = BROKER_URL
         """Of the Secret; a test that writes another one says so here."""
+        self.shared_out = False
+        """Workers have no Redis to agree on rate limits in."""
         self.deaf = False
         """No command reaches a worker."""
         self.unseen: list[tuple[str, Any, bool]] = []
@@ -287,6 +291,7 @@ class World:
             queues=len(pod.queues),
             taking=0 if pod.stopping else len(self._taken(pod)),
             rate_limits=self._limits_kept(pod).digest,
+            shares=self._shares(pod),
             rest=TaskTotals(
                 started=pod.started, succeeded=done, seconds=done * self.runtime_seconds
             ),
@@ -304,6 +309,16 @@ class World:
             told = "".join(text for (_, owner), text in found if owner.startswith(whose))
             self.broker.rate_limits[_node(pod)] = told
         return RateLimits.from_json(told)
+
+    def _shares(self, pod: Pod) -> SharesHeld | None:
+        """What it was dealt, where there is no Redis to agree in."""
+        if not self.shared_out:
+            return None
+        text = self.broker.deals.get(_node(pod))
+        told = dealt(text, _node(pod)) if text else None
+        if told is not None and told.run == pod.name and told.shares is not None:
+            pod.shares = {name: ShareHeld(*one, 0) for name, one in told.shares.items()}
+        return SharesHeld(told.stamp if told is not None else None, pod.shares)
 
     def give(self, pod: Pod, queue: str) -> None:
         """A task that the broker had sent already, whatever the worker was told since."""

@@ -4,28 +4,41 @@ The operator (`umbel.resources.rate_limits`) and the worker (`umbel_worker.rate_
 this file, byte for byte; `tests/unit/test_worker_contract.py` compares them. It runs on Python 3.9
 and imports nothing but the standard library.
 
-The operator writes a TaskQueue's limits into the limiter's Redis, for workers that start, and tells
-them to those that run, by remote control. Keys, behind the application's own `global_keyprefix`
-where the limiter is its broker:
+The operator writes a TaskQueue's limits where workers find them when they start, and tells them to
+those that run, by remote control. Where workers share a Redis, keys behind the application's own
+`global_keyprefix` where the limiter is its broker:
 
     PREFIX umbel.limits              hash: TASK_QUEUE -> JSON of its `RateLimits`
     PREFIX umbel.limit.TASK_QUEUE.ID string: when the bucket of one limit is full again, server's
                                      microseconds; gone when it is full
+
+Where they have none (RabbitMQ), a queue holds the limits as its only message, and each worker keeps
+the shares of the limits that the operator deals out to it with the command:
+
+    umbel.limits.TASK_QUEUE          queue: JSON of its `RateLimits`, or empty
 """
 
 import hashlib
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LIMITER_ENV = "UMBEL_LIMITER_URL"
 """Environment variable with the URL of the limiter's Redis; without it that is the broker."""
 
 DEFINITIONS_KEY = "umbel.limits"
 
+DEFINITIONS_ARGUMENTS = {"x-queue-type": "classic", "x-max-length": 1}
+"""Of the queue with the limits: a new message takes the place of the last. No quorum queue, which
+drops what was looked at too often."""
+
 COMMAND = "umbel_limit_rates"
-"""Of Celery's remote control; its argument `limits` is the JSON of `RateLimits`, or empty."""
+"""Of Celery's remote control; its argument `limits` is the JSON of `RateLimits`, or empty, and
+`deal` the text of `deal_json`, or empty where workers share a Redis."""
 
 MOST_LIMITS = 64
 LONGEST_TASK = 255
@@ -136,3 +149,76 @@ def definitions_key(prefix: str) -> str:
 def bucket_key(prefix: str, task_queue: str, limit: RateLimit) -> str:
     """The bucket of one shared limit."""
     return f"{prefix}umbel.limit.{task_queue}.{limit.id}"
+
+
+def definitions_queue(task_queue: str) -> str:
+    """The queue with the limits of one TaskQueue, on RabbitMQ."""
+    return f"{DEFINITIONS_KEY}.{task_queue}"
+
+
+Stamp = tuple[int, str, int]
+"""Of a command that deals out shares: a later one is greater. How often the dealer gave way to
+another, a word of its own, and a number that grows; so two dealers never use the same."""
+
+
+class Share(NamedTuple):
+    """A part of a limit that one worker may use for itself."""
+
+    rate: float
+    """Tasks a second."""
+    burst: int
+
+
+class Dealt(NamedTuple):
+    """What one process was dealt."""
+
+    stamp: Stamp
+    run: str
+    """Of the process; another one under its node name has no claim to it."""
+    shares: "Optional[dict[str, Share]]"
+    """By a limit's id; of all others it has none. None: it keeps what it has."""
+
+
+def deal_json(
+    stamp: Stamp, shares: "Mapping[str, tuple[str, Optional[Mapping[str, Share]]]]"
+) -> str:
+    """What `dealt` reads.
+
+    Args:
+        stamp: Of this command.
+        shares: By node name: the run, and what `Dealt.shares` says.
+    """
+    return json.dumps({"stamp": stamp, "shares": shares})
+
+
+def dealt(text: str, node: str) -> Optional[Dealt]:
+    """What the command says of this node; None where that is nothing.
+
+    Raises:
+        ValueError: it is no such command.
+    """
+    try:
+        given = json.loads(text)
+        number, word, sequence = given["stamp"]
+        if node not in given["shares"]:
+            return None
+        run, shares = given["shares"][node]
+        taken = (
+            None
+            if shares is None
+            else {str(limit): _share(*share) for limit, share in shares.items()}
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(_NO_DEAL) from error
+    if not (type(number) is type(sequence) is int and isinstance(word, str)):
+        raise ValueError(_NO_DEAL)
+    return Dealt((number, word, sequence), str(run), taken)
+
+
+_NO_DEAL = "not shares of rate limits"
+
+
+def _share(rate: Any, burst: Any) -> Share:
+    if not (type(rate) in (int, float) and 0 < rate < 1e9 and type(burst) is int and burst > 0):
+        raise ValueError(_NO_DEAL)
+    return Share(float(rate), burst)

@@ -7,7 +7,7 @@ import json
 import platform
 import uuid
 from dataclasses import replace
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Optional
 
 import celery
@@ -58,13 +58,17 @@ class Reporter:
         self._config = config
         self._status = status
         self._counters = counters
-        self._run = uuid.uuid4().hex[:12]
+        self._run = rates.run if rates is not None else uuid.uuid4().hex[:12]
+        self._began = time()
         self._versions = versions()
         self._queues = len(worker.app.amqp.queues.consume_from)  # as `-Q` chose
 
     def report(self) -> WorkerReport:
         """How it is now."""
-        worker, config = self._worker, self._config
+        worker, config, rates = self._worker, self._config, self._rates
+        draining = self._status.draining
+        if draining and rates is not None:
+            rates.give_up()  # before it is said that it begins nothing more
         missed = effective.unenforced(worker, config)
         counts = self._counters.snapshot()
         tasks, rest = busiest(counts)
@@ -85,12 +89,14 @@ class Reporter:
             rest=rest,
             runtimes=runtimes(counts.values()),
             oldest=oldest(active, monotonic()),
-            draining=self._status.draining,
+            draining=draining,
             digest=effective.digest(worker, config, missed),
             versions=self._versions,
             unenforced=[(s, cut(name, LONGEST_TEXT)) for s, name in missed[:MOST_UNENFORCED]],
             crash_safe_off=crash_safe_off(self._status),
-            rate_limits=self._rates.digest if self._rates is not None else "",
+            rate_limits=rates.digest if rates is not None else "",
+            began=self._began,
+            shares=rates.shares if rates is not None else None,
         )
 
 

@@ -37,6 +37,9 @@ NAMES_CHARACTERS = 8_000
 MOST_UNENFORCED = 10
 """Settings that one report names."""
 
+MOST_LIMITS = 64
+"""Rate limits that one report names."""
+
 LONGEST_TEXT = 255
 """Characters of a name; longer ones are cut."""
 
@@ -74,6 +77,26 @@ def summed(totals: list[TaskTotals]) -> TaskTotals:
     """All of them together."""
     columns = [[one[column] for one in totals] for column in range(len(TaskTotals._fields))]
     return TaskTotals._make(map(sum, columns))
+
+
+class ShareHeld(NamedTuple):
+    """One worker's part of a shared rate limit, and what it has to do under it."""
+
+    rate: float
+    """Tasks a second; 0 for none."""
+    burst: int
+    waiting: int
+    """Tasks that wait for the limit."""
+
+
+@dataclass(frozen=True)
+class SharesHeld:
+    """A worker's parts of the shared rate limits."""
+
+    stamp: Optional[tuple[int, str, int]]
+    """Of the last command that it took; None: there was none, and it has no share."""
+    held: dict[str, ShareHeld]
+    """By a limit's id."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +146,10 @@ class WorkerReport:
     """Why messages are not held crash-safe although they should be; None where they are."""
     rate_limits: str = ""
     """Digest of the TaskQueue's rate limits that it keeps; empty for none."""
+    began: float = 0.0
+    """When the process began, seconds since 1970 on its node's clock; 0 where that is not told."""
+    shares: Optional[SharesHeld] = None
+    """Its parts of the shared rate limits; None where it needs none to begin tasks."""
 
     def to_fields(self) -> dict[str, Any]:
         """What JSON can hold, and `from_fields` reads."""
@@ -138,7 +165,7 @@ class WorkerReport:
         """Read what `to_fields` wrote.
 
         Fields that are not known are passed over: a newer worker may send more. An older one does
-        not send `queues`, `taking`, `runtimes` and `rate_limits`.
+        not send `queues`, `taking`, `runtimes`, `rate_limits`, `began` and `shares`.
 
         Raises:
             ValueError: something is missing, or is not what it should be.
@@ -168,6 +195,8 @@ class WorkerReport:
                 unenforced=_pairs(given["unenforced"]),
                 crash_safe_off=_reason(given["crash_safe_off"]),
                 rate_limits=_text(given.get("rate_limits", "")),
+                began=_seconds(given.get("began", 0.0)),
+                shares=_shares(given.get("shares")),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(_NO_REPORT) from error
@@ -252,3 +281,24 @@ def _texts(value: dict[str, Any]) -> dict[str, str]:
 def _pairs(value: Any) -> list[tuple[str, str]]:
     _require(isinstance(value, list) and len(value) <= MOST_UNENFORCED)
     return [(_text(setting), _text(task)) for setting, task in value]
+
+
+def _shares(value: Any) -> Optional[SharesHeld]:
+    if value is None:
+        return None
+    held = value["held"]
+    _require(isinstance(held, dict) and len(held) <= MOST_LIMITS)
+    return SharesHeld(
+        stamp=_stamp(value["stamp"]),
+        held={
+            _text(limit): ShareHeld(_seconds(rate), _count(burst), _count(waiting))
+            for limit, (rate, burst, waiting) in held.items()
+        },
+    )
+
+
+def _stamp(value: Any) -> Optional[tuple[int, str, int]]:
+    if value is None:
+        return None
+    number, word, sequence = value
+    return _count(number), _text(word), _count(sequence)

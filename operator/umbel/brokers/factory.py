@@ -5,6 +5,7 @@ from typing import Final
 
 from umbel.brokers.rabbitmq import RabbitMQReader
 from umbel.brokers.rabbitmq_http import ManagementAPI
+from umbel.brokers.rabbitmq_limits import RabbitMQLimitStore
 from umbel.brokers.rabbitmq_steward import RabbitMQSteward
 from umbel.brokers.redis import RedisReader
 from umbel.brokers.redis_holdings import RedisHoldings
@@ -76,12 +77,12 @@ class KombuBrokers:
             return None
         return RedisHoldings(broker, layout, self._timeout)
 
-    def limit_store(self, url: str, layout: RedisLayout) -> RedisLimitStore | None:
+    def limit_store(self, url: str, layout: RedisLayout) -> RedisLimitStore | RabbitMQLimitStore:
         """As `Brokers.limit_store`."""
         broker = parse_broker_url(url)
-        if broker.kind is not Kind.REDIS:
-            return None
-        return RedisLimitStore(broker, layout.key_prefix, self._timeout)
+        if broker.kind is Kind.REDIS:
+            return RedisLimitStore(broker, layout.key_prefix, self._timeout)
+        return RabbitMQLimitStore(broker, self._timeout)
 
     def commands(self, url: str, layout: RedisLayout) -> Commands:
         """As `Brokers.commands`."""

@@ -61,6 +61,8 @@ class FakeBroker:
     """Rate limits as workers that start find them, by key prefix and TaskQueue."""
     rate_limits: dict[str, str] = field(default_factory=dict)
     """What each worker was told last of them, by node name."""
+    deals: dict[str, str] = field(default_factory=dict)
+    """The last shares that each worker was told of, by node name."""
     reads: list[tuple[str, ...]] = field(default_factory=list)
     """The queues of every read, in order: one read a tick is part of the circle's contract."""
     vhost: FakeVirtualHost = field(default_factory=FakeVirtualHost)
@@ -218,6 +220,7 @@ class FakeCarrier:
         for node in reached:
             if asked.method == LIMIT_RATES:
                 self._broker.rate_limits[node] = asked.arguments[-1]["limits"]
+                self._broker.deals[node] = asked.arguments[-1]["deal"]
                 continue
             taken = self._broker.consumers[node]
             change = taken.difference_update if asked.method == CANCEL_CONSUMER else taken.update
@@ -261,10 +264,8 @@ class FakeBrokers:
             return None
         return FakeHoldings(self.broker(url))
 
-    def limit_store(self, url: str, layout: RedisLayout) -> FakeLimitStore | None:
+    def limit_store(self, url: str, layout: RedisLayout) -> FakeLimitStore:
         """As `Brokers.limit_store`."""
-        if parse_broker_url(url).kind is not Kind.REDIS:
-            return None
         return FakeLimitStore(self.broker(url), layout.key_prefix)
 
     def commands(self, url: str, layout: RedisLayout) -> Commands:  # noqa: ARG002 - the Protocol's

@@ -87,10 +87,10 @@ class Commands:
         return await self._send(ADD_CONSUMER, _named(queues), destinations)
 
     async def limit_rates(
-        self, limits: str, destinations: Collection[str]
+        self, limits: str, destinations: Collection[str], deal: str = ""
     ) -> Mapping[str, WorkerReply] | BrokerFailure:
         """As `WorkerCommands.limit_rates`."""
-        return await self._send(LIMIT_RATES, ({"limits": limits},), destinations)
+        return await self._send(LIMIT_RATES, ({"limits": limits, "deal": deal},), destinations)
 
     async def _send(
         self,

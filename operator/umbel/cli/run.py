@@ -110,7 +110,8 @@ def _assemble(cluster: Kubernetes, settings: Settings, metrics: Metrics) -> tupl
 def _candidate(cluster: Kubernetes, clock: SystemClock, settings: Settings) -> Candidate:
     if not settings.lease_namespace:
         log.warning("UMBEL_LEASE_NAMESPACE is not set: no other operator may run beside this one")
-        return Alone()
+        # the second of its start, as digits
+        return Alone(int("".join(filter(str.isdigit, clock.now_rfc3339()))))
     campaign = Campaign(
         namespace=settings.lease_namespace,
         name=settings.lease_name,

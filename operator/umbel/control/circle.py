@@ -88,13 +88,18 @@ class Circle:
         self._settings = settings
         self._metrics = metrics
         self._credentials = Credentials(world.cluster)
-        self._readings = Readings(
-            world.brokers, world.clock, world.chance, self.cache.changed.set
-        )
+        self._readings = Readings(world.brokers, world.clock, world.chance, self.cache.changed.set)
         self._cordons = Cordons(self._readings, world.clock, metrics, self.cache.changed.set)
         self._planner = Planner(self.cache, self._cordons)
         self._rescuer = Rescuer(world.cluster, self._readings)
-        self._rate_limiting = RateLimiting(world.brokers, self._readings, self._credentials)
+        self._rate_limiting = RateLimiting(
+            world.cluster,
+            world.brokers,
+            self._readings,
+            self._credentials,
+            world.leadership,
+            self.cache.changed.set,
+        )
         self._stewardship = Stewardship(world.brokers)
         self._shepherd = Shepherd(world.cluster, world.clock, self.cache, settings, metrics)
         self._known: dict[Key, _Known] = {}
@@ -170,7 +175,7 @@ class Circle:
         self._drop_refused(queues, sources, heard)
         self._steward(queues, sources)
         # 3. rate limits are where workers find them; what dead workers held goes back
-        limiting = await self._rate_limiting.keep(queues, sources, heard, now)
+        limiting = await self._rate_limiting.keep(queues, sources, heard, self.cache.pods, now)
         rescued = await self._rescuer.rescue(queues, sources, self.cache.pods)
         # 4. decide all of them
         now = self._world.clock.monotonic()

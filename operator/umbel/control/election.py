@@ -59,6 +59,8 @@ class Election:
         self._trouble: str | None = None
         self.term = 0
         """Grows whenever this candidate takes the Lease from somebody else, or from nobody."""
+        self.epoch = 0
+        """As `Leadership.epoch`: the version of the Lease with which this term began."""
 
     @property
     def holder(self) -> str:
@@ -78,6 +80,10 @@ class Election:
     def leads(self) -> bool:
         """Whether a write may begin now."""
         return self.write_seconds() > 0
+
+    def led_at(self) -> float:
+        """As `Leadership.led_at`."""
+        return self._ends_at - self._campaign.lease_seconds
 
     async def step(self) -> float:
         """Look at the Lease, renew or take it if that may be.
@@ -124,6 +130,7 @@ class Election:
         made = await self._leases.write_lease(wanted)
         if found is None or not self.term or found.holder != self._campaign.identity:
             self.term += 1
+            self.epoch = int(made.version or 0)
             log.info("leads: %s", _how(found, self._campaign.identity))
         self._see(made)
         self._ends_at = begun + self._campaign.lease_seconds
@@ -165,6 +172,14 @@ class Alone:
     holder = ""
     elected = True
 
+    def __init__(self, epoch: int = 0) -> None:
+        """Lead at once.
+
+        Args:
+            epoch: As `Leadership.epoch`; it should be greater at every start.
+        """
+        self.epoch = epoch
+
     def write_seconds(self) -> float:
         """As long as it takes."""
         return float("inf")
@@ -172,6 +187,10 @@ class Alone:
     def leads(self) -> bool:
         """Always."""
         return True
+
+    def led_at(self) -> float:
+        """Always."""
+        return float("inf")
 
     async def step(self) -> float:
         """Nothing to look at."""

@@ -58,10 +58,10 @@ class FencedBrokers:
         holdings = self._brokers.holdings(url, layout)
         return None if holdings is None else _FencedHoldings(holdings, self._leadership)
 
-    def limit_store(self, url: str, layout: RedisLayout) -> LimitStore | None:
+    def limit_store(self, url: str, layout: RedisLayout) -> LimitStore:
         """As `Brokers.limit_store`; nothing is written without the lease."""
         store = self._brokers.limit_store(url, layout)
-        return None if store is None else _FencedLimitStore(store, self._leadership)
+        return _FencedLimitStore(store, self._leadership)
 
     def commands(self, url: str, layout: RedisLayout) -> WorkerCommands:
         """As `Brokers.commands`; nothing is sent without the lease."""
@@ -140,8 +140,8 @@ class _FencedCommands:
         return await self._commands.add_consumer(queues, destinations)
 
     async def limit_rates(
-        self, limits: str, destinations: Collection[str]
+        self, limits: str, destinations: Collection[str], deal: str = ""
     ) -> Mapping[str, WorkerReply] | BrokerFailure:
         if not self._leadership.leads():
             return NOT_LEADING
-        return await self._commands.limit_rates(limits, destinations)
+        return await self._commands.limit_rates(limits, destinations, deal)

@@ -41,6 +41,18 @@ class Leadership(Protocol):
         """How long a write that begins now may take; 0: none may begin."""
         ...
 
+    @property
+    def epoch(self) -> int:
+        """Grows with every term of whoever leads."""
+        ...
+
+    def led_at(self) -> float:
+        """A moment, monotonic seconds, at which nobody else led yet, whatever clocks do.
+
+        It is before a renewal of the lease that went through: who takes the lease, takes it later.
+        """
+        ...
+
 
 class Leases(Protocol):
     """Leases of the Kubernetes API. Every failure is a `umbel.cluster.errors.ClusterError`."""
@@ -138,9 +150,13 @@ class WorkerCommands(Protocol):
         ...
 
     async def limit_rates(
-        self, limits: str, destinations: Collection[str]
+        self, limits: str, destinations: Collection[str], deal: str = ""
     ) -> Mapping[str, WorkerReply] | BrokerFailure:
-        """Keep these rate limits from now on: JSON of `umbel.resources.rate_limits.RateLimits`."""
+        """Keep these rate limits from now on: JSON of `umbel.resources.rate_limits.RateLimits`.
+
+        `deal` is the text of `deal_json` there, where workers go by shares; whom it does not name
+        does nothing.
+        """
         ...
 
 
@@ -226,8 +242,8 @@ class Brokers(Protocol):
         """
         ...
 
-    def limit_store(self, url: str, layout: RedisLayout) -> LimitStore | None:
-        """Where rate limits are written; None where the URL is no Redis'.
+    def limit_store(self, url: str, layout: RedisLayout) -> LimitStore:
+        """Where rate limits are written: that Redis, or that RabbitMQ.
 
         Raises:
             InvalidBrokerURL: as `reader`.

@@ -3,21 +3,31 @@
 A worker says in its report which limits it keeps. Who keeps others than the TaskQueue's is told
 them, and told again until it says so; no turn waits for that. With the operator away everything
 stays as it is.
+
+Workers agree in a Redis, where there is one: the broker, or another. Where there is none they are
+dealt shares of each limit (`umbel.control.dealer`), with the same command.
 """
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from umbel.autoscaling.snapshot import BrokerFailure
-from umbel.brokers.url import InvalidBrokerURL
+from umbel.autoscaling.snapshot import BrokerFailure, WorkerView
+from umbel.autoscaling.worker_report import WorkerReport
+from umbel.brokers.url import InvalidBrokerURL, Kind, parse_broker_url
+from umbel.cluster.errors import ClusterError
+from umbel.cluster.objects import PodView
 from umbel.control.credentials import Credentials
-from umbel.control.ports import Brokers, LimitStore, WorkerCommands
+from umbel.control.dealer import Dealer
+from umbel.control.ledger import Ledger
+from umbel.control.ports import Brokers, Cluster, Leadership, LimitStore, WorkerCommands
 from umbel.control.reading import Heard, Readings, Source
 from umbel.resources.limits import rate_limits_of
 from umbel.resources.names import owner_mark
+from umbel.resources.rate_limits import RateLimits, deal_json
 from umbel.spec.model import Paused, RedisLayout, TaskQueue
 from umbel.spec.profiles import DEFAULT_PRIORITY_STEPS, DEFAULT_SEPARATOR
 
@@ -29,16 +39,13 @@ WRITE_AGAIN_SECONDS: Final = 30.0
 TELL_AGAIN_SECONDS: Final = 3.0
 """A worker reports every 2 s."""
 
-NO_LIMITER = BrokerFailure(
-    reason="NoLimiter",
-    message="workers agree on rate limits through a Redis, and the broker is none: name one in "
-    "rateLimiter.redisSecretRef. Until then nothing is limited",
-)
-
 _PLAIN: Final = RedisLayout(
     key_prefix="", priority_steps=DEFAULT_PRIORITY_STEPS, separator=DEFAULT_SEPARATOR
 )
 """Of a Redis that is nobody's broker."""
+
+MOST_ASKED: Final = 16
+"""Pods of one TaskQueue that the API server is asked about in one turn."""
 
 Key = tuple[str, str]
 
@@ -55,6 +62,10 @@ class Limiting:
     """Those of them that keep exactly these limits."""
     failure: BrokerFailure | None = None
     """Why the limits could not be written."""
+    shared_out: bool = False
+    """Workers have no Redis to agree in: shares of the limits are dealt out to them."""
+    unheard: Sequence[str] = ()
+    """Pods of which it is not known yet what they hold: until it is, nobody is given more."""
 
 
 NOT_LIMITED = Limiting(limits=0, workers=0, following=0)
@@ -73,7 +84,31 @@ class _Written:
 class RateLimiting:
     """The limits of all TaskQueues."""
 
-    def __init__(self, brokers: Brokers, readings: Readings, credentials: Credentials) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        brokers: Brokers,
+        readings: Readings,
+        credentials: Credentials,
+        leadership: Leadership,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Begin to lead.
+
+        Args:
+            cluster: is asked which pods are gone.
+            brokers: where workers are.
+            readings: their open connections.
+            credentials: of a limiter's Redis.
+            leadership: by which a worker knows old commands from new ones.
+            wake: called when workers have answered: there may be more to tell at once.
+        """
+        self._cluster = cluster
+        self._leadership = leadership
+        self._wake = wake
+        self._word = uuid.uuid4().hex[:12]
+        self._dealers: dict[Key, tuple[str, Dealer]] = {}
+        """With the owner's mark."""
         self._brokers = brokers
         self._readings = readings
         self._credentials = credentials
@@ -88,12 +123,27 @@ class RateLimiting:
         queues: Sequence[TaskQueue],
         sources: Mapping[Key, Source | BrokerFailure],
         heard: Mapping[Source, Heard],
+        pods: Mapping[Key, PodView],
         now: float,
     ) -> Mapping[Key, Limiting]:
-        """Write and tell what is due; how the limits of each TaskQueue are kept."""
+        """Write and tell what is due; how the limits of each TaskQueue are kept.
+
+        Args:
+            queues: all; one that is paused altogether is left alone.
+            sources: the broker of each, by its key.
+            heard: what each broker told.
+            pods: as last seen, by (namespace, name).
+            now: seconds of the circle's clock.
+        """
         self._forget({queue.key for queue in queues}, now)
         active = [queue for queue in queues if queue.spec.paused is not Paused.ALL]
-        ends = await asyncio.gather(*(self._of(queue, sources, heard, now) for queue in active))
+        theirs: dict[Key, dict[str, PodView]] = {queue.key: {} for queue in active}
+        for pod in pods.values():
+            if not pod.beat and (pod.namespace, pod.taskqueue) in theirs:
+                theirs[pod.namespace, pod.taskqueue][pod.name] = pod
+        ends = await asyncio.gather(
+            *(self._of(queue, sources, heard, theirs[queue.key], now) for queue in active)
+        )
         return {queue.key: end for queue, end in zip(active, ends, strict=True)}
 
     async def close(self) -> None:
@@ -112,23 +162,85 @@ class RateLimiting:
         queue: TaskQueue,
         sources: Mapping[Key, Source | BrokerFailure],
         heard: Mapping[Source, Heard],
+        pods: Mapping[str, PodView],
         now: float,
     ) -> Limiting:
         limits, source = rate_limits_of(queue.spec), sources[queue.key]
-        workers = _digests(queue, heard[source]) if isinstance(source, Source) else {}
-        others = {node for node, digest in workers.items() if digest != limits.digest}
+        workers = _workers(queue, heard[source]) if isinstance(source, Source) else {}
+        active = {n: one.rate_limits for n, one in _reports(workers).items() if not one.draining}
+        others = {node for node, digest in active.items() if digest != limits.digest}
         number, text = len(limits.limits), limits.to_json() if limits.limits else ""
         failure = None
         if text or others or queue.key in self._written:
             failure = await self._write(queue, source, text, now)
-        if failure is not NO_LIMITER and isinstance(source, Source):
-            self._tell(queue, source, (text, limits.digest), others, now)
+        dealer = None
+        if isinstance(source, Source):
+            if _is_shared_out(queue, source):
+                dealer = await self._dealer(queue, workers, pods, now)
+            if dealer is None:
+                self._tell(queue, source, (text, limits.digest), others, now)
+            elif text or others:
+                self._deal(dealer, source, limits, workers, now)
+                others |= _without_word(workers, dealer)
         return Limiting(
             limits=number,
-            workers=len(workers),
-            following=len(workers) - len(others),
+            workers=len(active),
+            following=len(active) - len(others & active.keys()),
             failure=failure if number else None,
+            shared_out=dealer is not None,
+            unheard=dealer.ledger.unsettled if dealer is not None and number else (),
         )
+
+    async def _dealer(
+        self,
+        queue: TaskQueue,
+        workers: Mapping[str, WorkerView],
+        pods: Mapping[str, PodView],
+        now: float,
+    ) -> Dealer:
+        """Its dealer, who has taken in everything that is known."""
+        mark = owner_mark(queue)
+        known = self._dealers.get(queue.key)
+        if known is None or known[0] != mark:
+            ledger = Ledger(self._word, self._leadership.epoch, pods.values(), now)
+            known = self._dealers[queue.key] = (mark, Dealer(ledger))
+        ledger = known[1].ledger
+        for node, view in workers.items():
+            if view.report is not None:
+                ledger.hear(node, view.report, view.seen_at)
+        ledger.look(pods, await self._gone(queue.namespace, ledger.missing(pods)), now)
+        ledger.give_way(self._leadership.led_at())
+        return known[1]
+
+    async def _gone(self, namespace: str, names: Collection[str]) -> set[str]:
+        """Which of these pods the API server does not know."""
+
+        async def is_gone(name: str) -> bool:
+            try:
+                return await self._cluster.pod(namespace, name) is None
+            except ClusterError:
+                return False  # unknown is alive
+
+        asked = sorted(names)[:MOST_ASKED]
+        ends = await asyncio.gather(*map(is_gone, asked))
+        return {name for name, gone in zip(asked, ends, strict=True) if gone}
+
+    def _deal(
+        self,
+        dealer: Dealer,
+        source: Source,
+        limits: RateLimits,
+        workers: Mapping[str, WorkerView],
+        now: float,
+    ) -> None:
+        commands = self._readings.commands(source)
+        if commands is None:
+            return
+        deal = dealer.turn(limits, workers, self._leadership.led_at(), now)
+        if deal is not None:
+            text = limits.to_json() if limits.limits else ""
+            told = deal_json(deal.stamp, deal.told)
+            self._begin(self._command(commands, text, list(deal.told), told))
 
     async def _write(
         self, queue: TaskQueue, source: Source | BrokerFailure, text: str, now: float
@@ -143,10 +255,7 @@ class RateLimiting:
             return None
         store = self._stores.get(identity)
         if store is None:
-            store = self._brokers.limit_store(url, layout)
-            if store is None:
-                return NO_LIMITER
-            self._stores[identity] = store
+            store = self._stores[identity] = self._brokers.limit_store(url, layout)
         failure = await store.put(owner_mark(queue), text)
         if failure is None:
             self._written[queue.key] = _Written(where, text, now)
@@ -155,7 +264,7 @@ class RateLimiting:
     async def _where(
         self, queue: TaskQueue, source: Source | BrokerFailure, now: float
     ) -> tuple[str, str, RedisLayout] | BrokerFailure:
-        """Identity, URL and layout of the limiter's Redis."""
+        """Identity, URL and layout of the limiter's Redis, or of the broker."""
         ref = queue.spec.rate_limiter.redis
         if ref is None:
             if isinstance(source, BrokerFailure):
@@ -183,7 +292,10 @@ class RateLimiting:
         if not due or commands is None:
             return
         self._told.update(((queue.namespace, node), (digest, now)) for node in due)
-        task = asyncio.create_task(_command(commands, text, due))
+        self._begin(self._command(commands, text, due))
+
+    def _begin(self, telling: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(telling)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -194,31 +306,54 @@ class RateLimiting:
     def _forget(self, alive: Collection[Key], now: float) -> None:
         for gone in self._written.keys() - alive:
             del self._written[gone]
+        for gone in self._dealers.keys() - alive:
+            del self._dealers[gone]
         late = now - 10 * TELL_AGAIN_SECONDS
         self._told = {node: told for node, told in self._told.items() if told[1] > late}
 
+    async def _command(
+        self, commands: WorkerCommands, text: str, nodes: Collection[str], deal: str = ""
+    ) -> None:
+        try:
+            replies = await commands.limit_rates(text, nodes, deal)
+        except Exception as error:  # noqa: BLE001 - the outermost edge of a task of its own
+            # Only its type is told: nobody knows whether its words hold a password.
+            log.error("telling workers their rate limits failed with %s", type(error).__name__)
+            return
+        if isinstance(replies, BrokerFailure):
+            log.warning("workers cannot be told their rate limits: %s", replies.message)
+            return
+        for node, reply in replies.items():
+            if reply.refused is not None:
+                log.warning("worker %s refuses its rate limits: %s", node, reply.refused)
+        if deal and replies:
+            self._wake()
 
-async def _command(commands: WorkerCommands, text: str, nodes: Collection[str]) -> None:
-    try:
-        replies = await commands.limit_rates(text, nodes)
-    except Exception as error:  # noqa: BLE001 - the outermost edge of a task of its own
-        # Only its type is told: nobody knows whether its words hold a password.
-        log.error("telling workers their rate limits failed with %s", type(error).__name__)
-        return
-    if isinstance(replies, BrokerFailure):
-        log.warning("workers cannot be told their rate limits: %s", replies.message)
-        return
-    for node, reply in replies.items():
-        if reply.refused is not None:
-            log.warning("worker %s refuses its rate limits: %s", node, reply.refused)
+
+def _is_shared_out(queue: TaskQueue, source: Source) -> bool:
+    """Whether there is no Redis at hand."""
+    is_redis = parse_broker_url(source.access.url).kind is Kind.REDIS
+    return queue.spec.rate_limiter.redis is None and not is_redis
 
 
-def _digests(queue: TaskQueue, heard: Heard) -> dict[str, str]:
-    """What the TaskQueue's workers that take tasks say they keep, by node name."""
+def _workers(queue: TaskQueue, heard: Heard) -> dict[str, WorkerView]:
+    """The TaskQueue's own, by node name."""
     return {
-        node: view.report.rate_limits
+        node: view
         for node, view in heard.workers.items()
-        if view.report is not None
-        and not view.report.draining
-        and (view.report.namespace, view.report.taskqueue) == queue.key
+        if view.report is not None and (view.report.namespace, view.report.taskqueue) == queue.key
     }
+
+
+def _reports(workers: Mapping[str, WorkerView]) -> dict[str, WorkerReport]:
+    return {node: view.report for node, view in workers.items() if view.report is not None}
+
+
+def _without_word(workers: Mapping[str, WorkerView], dealer: Dealer) -> set[str]:
+    """Those that do not go by our shares: of another time, or not heard from since."""
+    ours = {
+        account.node
+        for account in dealer.ledger.accounts.values()
+        if account.stamp is not None and dealer.ledger.knows(account)
+    }
+    return workers.keys() - ours

@@ -98,6 +98,8 @@ class Reporter:
                 turn.limiting.workers,
                 turn.limiting.following,
                 turn.limiting.failure,
+                shared_out=turn.limiting.shared_out,
+                unheard=turn.limiting.unheard,
             ),
             conditions.settings_consistent(_together(turn.contradictions, contradictions(pools))),
             conditions.is_paused(paused),

@@ -80,7 +80,13 @@ def settings_consistent(contradictions: Sequence[str] | None) -> Condition:
 
 
 def rate_limits_applied(
-    limits: int, workers: int, following: int, failure: BrokerFailure | None
+    limits: int,
+    workers: int,
+    following: int,
+    failure: BrokerFailure | None,
+    *,
+    shared_out: bool = False,
+    unheard: Sequence[str] = (),
 ) -> Condition:
     """Whether every worker keeps the rate limits as they are now.
 
@@ -89,11 +95,15 @@ def rate_limits_applied(
         workers: those that have reported.
         following: those of them that keep exactly these limits.
         failure: why the limits could not be written for workers that start.
+        shared_out: the operator deals out shares of them, as there is no Redis to agree in.
+        unheard: pods of which it is not known what they hold; until then no share grows.
     """
     if failure is not None:
         return _is("RateLimitsApplied", False, failure.reason, failure.message)
     if following < workers:
         message = f"{following} of {workers} workers keep the rate limits as they are now"
+        if unheard:
+            message += f"; no share of them grows before pod {unheard[0]} is heard, or gone"
         return _is("RateLimitsApplied", False, "Applying", message)
     if not limits:
         return _is("RateLimitsApplied", True, "NoLimits", "no rate limits are asked for")
@@ -102,6 +112,8 @@ def rate_limits_applied(
         if workers
         else ("no worker runs; those that start keep the rate limits")
     )
+    if shared_out:
+        message += ", by shares that the operator deals out"
     return _is("RateLimitsApplied", True, "InForce", message)
 
 

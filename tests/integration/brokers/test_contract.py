@@ -1,17 +1,20 @@
 """The real adapters keep the contract, against real servers and with kombu as the application."""
 
+import asyncio
 from collections.abc import Iterator
 
 import kombu
 import pytest
 import redis
+from celery import Celery
 from tests.contract.brokers import BrokerContract, HoldingsContract, LimitStoreContract
-from tests.integration.brokers.support import monotonic
+from tests.integration.brokers.support import LAYOUT, monotonic
 from tests.integration.servers import RabbitMQServer, RedisServer
 
 from umbel.brokers.factory import KombuBrokers
 from umbel.brokers.redis_contract import Incarnation, held_key, seen_key, workers_key
 from umbel.resources.rate_limits import definitions_key
+from umbel_worker.ratelimit.definitions import Definitions
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -87,6 +90,30 @@ class TestRedisLimitStore(LimitStoreContract):
         harness = RedisHarness(redis_server, redis_server.url(3), None)
         yield harness
         harness.close()
+
+
+class RabbitMQHarness(KombuHarness):
+    """Its limits are found as workers find them."""
+
+    def limits_found(self, task_queue: str) -> str | None:
+        with Celery(broker=self.url, set_as_current=False) as app:
+            return Definitions(app, task_queue).definition() or None
+
+
+class TestRabbitMQLimitStore(LimitStoreContract):
+    @pytest.fixture
+    def harness(self, rabbitmq_server: RabbitMQServer) -> Iterator[RabbitMQHarness]:
+        server = rabbitmq_server
+        harness = RabbitMQHarness(server, server.url, server.management_url)
+        yield harness
+        harness.close()
+
+    async def test_several_read_at_the_same_time(self, harness: RabbitMQHarness):
+        store = harness.brokers.limit_store(harness.url, LAYOUT)
+        await store.put("default/shop/1", "limits")
+        reads = (asyncio.to_thread(harness.limits_found, "default/shop/1") for _ in range(12))
+        assert await asyncio.gather(*reads) == ["limits"] * 12
+        assert harness.limits_found("default/nobodys/1") is None
 
 
 class TestRedisHoldings(HoldingsContract):

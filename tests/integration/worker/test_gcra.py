@@ -10,8 +10,9 @@ from tests.integration.servers import RedisServer
 
 from umbel_worker.rate_limits import RateLimit
 from umbel_worker.ratelimit import gcra
-from umbel_worker.ratelimit.books import Limiter, bucket_of
+from umbel_worker.ratelimit.books import Limiter
 from umbel_worker.ratelimit.bucket import Unavailable
+from umbel_worker.ratelimit.own import bucket_of
 
 pytestmark = pytest.mark.integration
 

@@ -72,19 +72,63 @@ async def test_without_limits_nothing_is_written_or_told():
     assert world.broker.limits == {}
 
 
-async def test_a_rabbitmq_needs_a_redis_beside_it():
-    world = a_world(rateLimits=[LIMIT])
+def on_rabbitmq(world: World) -> World:
     world.broker_url = "amqp://shop:s3cret@rabbit.example//"
     world.cluster.put(a_secret(url=world.broker_url))
-    await world.advance(20)
-    status, reason, message = applied(world)
-    assert (status, reason) == ("False", "NoLimiter")
-    assert "rateLimiter.redisSecretRef" in message
-    assert kept(world) == {""}
+    return world
 
+
+def shares(world: World) -> list[tuple[str, float]]:
+    """Each pod's part of the one limit there is."""
+    return [(pod.name, share.rate) for pod in world.pods for share in pod.shares.values()]
+
+
+async def test_on_a_rabbitmq_alone_shares_are_dealt_out():
+    world = on_rabbitmq(a_world(rateLimits=[LIMIT]))
+    world.shared_out = True
+    await world.turn()
+    assert list(world.broker.limits) == [("", OWNER)], "before its first pod"
+    await world.advance(20)
+    message = "all 2 workers keep the 1 rate limits, by shares that the operator deals out"
+    assert applied(world) == ("True", "InForce", message)
+    assert [rate for _, rate in shares(world)] == [4.5, 4.5], "(10 - 1) / 2: two may begin at once"
+
+
+async def test_a_changed_limit_changes_the_shares():
+    world = on_rabbitmq(a_world(rateLimits=[LIMIT]))
+    world.shared_out = True
+    await world.advance(20)
+    edit(world, {"rateLimits": [LIMIT | {"rate": "4/s"}]})
+    await world.advance(4)
+    assert [rate for _, rate in shares(world)] == [1.5, 1.5], "(4 - 1) / 2"
+    await world.advance(2)
+    assert applied(world)[:2] == ("True", "InForce")
+
+
+async def test_a_new_operator_leaves_shares_as_they_are_and_moves_them_once_all_are_heard():
+    world = on_rabbitmq(a_world(rateLimits=[LIMIT]))
+    world.shared_out = True
+    await world.advance(20)
+    before = shares(world)
+    world.start_operator()
+    silent = world.pods.pop()
+    await world.advance(14)
+    assert shares(world) == [one for one in before if one[0] != silent.name]
+    status, reason, message = applied(world)
+    assert (status, reason) == ("False", "Applying")
+    assert f"no share of them grows before pod {silent.name} is heard, or gone" in message
+
+    world.cluster.remove("Pod", "default", silent.name)
+    await world.advance(70)
+    assert [rate for _, rate in shares(world)] == [4.5, 4.5]
+    assert applied(world)[:2] == ("True", "InForce")
+
+
+async def test_a_redis_beside_a_rabbitmq_is_where_workers_agree():
+    world = on_rabbitmq(a_world(rateLimits=[LIMIT]))
     url = "redis://:s3cret@limiter.example:6379/2"
     edit(world, {"rateLimiter": {"redisSecretRef": {"name": "limiter", "key": "url"}}})
-    await world.advance(2)
+    await world.advance(20)
     assert applied(world)[1] == "SecretNotFound"
     world.cluster.put(a_secret("limiter", url=url))
     await world.advance(4)

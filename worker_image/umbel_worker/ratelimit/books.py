@@ -8,6 +8,7 @@ from kombu.utils.encoding import bytes_to_str
 from umbel_worker.rate_limits import bucket_key, definitions_key
 from umbel_worker.ratelimit import gcra
 from umbel_worker.ratelimit.bucket import Unavailable
+from umbel_worker.ratelimit.own import OwnBooks, bucket_of
 from umbel_worker.redis_script import script
 
 if TYPE_CHECKING:
@@ -16,12 +17,6 @@ if TYPE_CHECKING:
 MICROSECONDS = 1e6
 
 SCRIPT = script(gcra.SCRIPT)
-
-
-def bucket_of(limit: "RateLimit") -> gcra.Bucket:
-    """The limit as the algorithm takes it."""
-    interval = limit.interval / gcra.SHARE
-    return gcra.Bucket(interval, (limit.burst - 1) * interval)
 
 
 class Limiter:
@@ -40,11 +35,10 @@ class Limiter:
             task_queue: Whose limits.
             clock: Monotonic seconds.
         """
-        self._connect, self._task_queue, self._clock = connect, task_queue, clock
+        self._connect, self._task_queue = connect, task_queue
         self._redis: Any = None
         self._prefix = ""
-        self._own: dict[str, float] = {}
-        """TAT by a limit's id."""
+        self._own = OwnBooks(clock)
         self.calls = 0
         """To Redis."""
 
@@ -52,27 +46,17 @@ class Limiter:
         """As `Books.book`."""
         own = tuple(limit for limit in limits if not limit.shared)
         shared = tuple(limit for limit in limits if limit.shared)
+        mine = [limit.id for limit in own], [*map(bucket_of, own)]
         if not shared:
-            return self._book_own(own, want, ahead)
+            return self._own.book(*mine, want, ahead)
         if own:
-            free, _ = self._peek(own, want, ahead)
+            free, _ = self._own.peek(*mine, want, ahead)
             if not free.number:
                 return free
             want = free.number
         booked = self._book_shared(shared, want, ahead)
         if own and booked.number:
-            self._book_own(own, booked.number, ahead)
-        return booked
-
-    def _peek(
-        self, limits: "tuple[RateLimit, ...]", want: int, ahead: float
-    ) -> "tuple[gcra.Booking, list[float]]":
-        tats = [self._own.get(limit.id, 0.0) for limit in limits]
-        return gcra.book(tats, [*map(bucket_of, limits)], self._clock(), want, ahead)
-
-    def _book_own(self, limits: "tuple[RateLimit, ...]", want: int, ahead: float) -> gcra.Booking:
-        booked, tats = self._peek(limits, want, ahead)
-        self._own.update((limit.id, tat) for limit, tat in zip(limits, tats))
+            self._own.book(*mine, booked.number, ahead)
         return booked
 
     def _book_shared(

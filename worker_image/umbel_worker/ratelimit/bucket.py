@@ -78,6 +78,8 @@ class LimitedBucket:
         self._open_until = 0.0
         self._retry = FIRST_RETRY
         self._waits_since: Optional[float] = None
+        self.closed = False
+        """Nothing begins any more."""
         rate = 1 / max(limit.interval for limit in limits)
         self._batch = max(1, math.ceil(rate * BATCH_SECONDS))
         several = len(limits) > 1
@@ -102,6 +104,11 @@ class LimitedBucket:
         self.contents.clear()
         self._went_on(self._clock())
 
+    def rebook(self) -> None:
+        """What was booked is void: by a share that is another now."""
+        self._slots.clear()
+        self._ask_at = 0.0
+
     def few_wait(self) -> bool:
         """Whether it is time to take more of these tasks."""
         return len(self.contents) <= self.most_held // 2
@@ -119,6 +126,8 @@ class LimitedBucket:
 
     def expected_time(self, tokens: int = 1) -> float:  # noqa: ARG002 - kombu's
         """Seconds until it is worth asking again."""
+        if self.closed:
+            return LAST_RETRY
         at = self._slots[0] if self._slots else self._ask_at
         return max(at - self._clock(), LEAST_WAIT)
 
@@ -128,6 +137,8 @@ class LimitedBucket:
             self._waits_since = None
 
     def _may(self, now: float, tokens: int) -> bool:
+        if self.closed:
+            return False
         if now < self._open_until:
             return True
         while self._slots and self._slots[0] < now - gcra.LATE:
