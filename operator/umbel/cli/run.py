@@ -121,18 +121,28 @@ def _candidate(cluster: Kubernetes, clock: SystemClock, settings: Settings) -> C
 
 
 async def _until_stopped(tenure: Tenure, cache: Cache, namespaces: Sequence[str]) -> None:
-    """The watches and the tenure side by side; when one of them ends, so does the other."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    watches = asyncio.create_task(watch.watch(cache, namespaces, stop))
+    """The watches and the tenure side by side; when one of them ends, so does the other.
+
+    The lease first: kopf takes a while to end its watches, and cancels what else runs meanwhile.
+    """
+    told, begun, stop = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    heeding = asyncio.create_task(_heed_signals(told, begun))
+    watches = asyncio.create_task(watch.watch(cache, namespaces, stop, begun))
     serving = asyncio.create_task(tenure.run())
-    stopped = asyncio.create_task(stop.wait())
+    stopped = asyncio.create_task(told.wait())
     await asyncio.wait({watches, serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stop.set()
-    # the lease first: kopf takes a while to end its watches, and nobody need wait for that
-    serving.cancel()
+    for task in (serving, heeding, stopped):
+        task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await serving
+    stop.set()
     await watches
+
+
+async def _heed_signals(told: asyncio.Event, begun: asyncio.Event) -> None:
+    """Let SIGTERM and SIGINT tell us; again when kopf has begun, as it takes both for itself."""
+    loop = asyncio.get_running_loop()
+    for _ in range(2):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, told.set)
+        await begun.wait()

@@ -37,13 +37,22 @@ class _ForEver(Iterable[float]):
         return itertools.chain(PAUSES_SECONDS, itertools.repeat(PAUSES_SECONDS[-1]))
 
 
-async def watch(cache: Cache, namespaces: Sequence[str], stop: asyncio.Event) -> None:
+async def watch(
+    cache: Cache,
+    namespaces: Sequence[str],
+    stop: asyncio.Event,
+    begun: asyncio.Event | None = None,
+) -> None:
     """Feed the cache until `stop` is set, from these namespaces; from all where none is named.
+
+    `begun` is set once kopf has taken SIGTERM and SIGINT for itself: whoever wants them takes them
+    back.
 
     With namespaces, no request is for the whole cluster but for what kinds there are, which
     everybody may ask.
 
-    The trap: when kopf ends, it cancels every task that was made after it began.
+    The trap: when kopf ends, it waits for every task that was made after it began, and then cancels
+    it.
     """
     await kopf.operator(
         clusterwide=not namespaces,
@@ -52,6 +61,7 @@ async def watch(cache: Cache, namespaces: Sequence[str], stop: asyncio.Event) ->
         settings=settings(namespaces),
         registry=registry(cache),
         stop_flag=stop,
+        ready_flag=begun,
     )
 
 

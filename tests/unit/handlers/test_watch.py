@@ -2,16 +2,19 @@
 
 import asyncio
 import itertools
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
 from aiohttp import web
 from tests.builders import a_body
 
+from umbel.cli.run import _until_stopped
 from umbel.control.cache import Cache
 from umbel.handlers import watch
 
@@ -181,3 +184,34 @@ def test_the_pauses_between_tries_grow_to_a_minute_and_have_no_end():
 
     assert pauses == sorted(pauses)
     assert (pauses[0], pauses[-1]) == (1, 60)
+
+
+class Serving:
+    """What runs beside the watches; as a circle does, it has a task of its own."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+
+    async def run(self) -> None:
+        turning = asyncio.create_task(asyncio.Event().wait())
+        try:
+            await asyncio.wait({turning})
+        finally:
+            turning.cancel()
+            self.ended.set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_first_what_holds_the_lease(api: ApiServer, number: signal.Signals):
+    """kopf took the signal for itself: the leader went on for 5 s, and gave up no lease."""
+    serving, cache = Serving(), Cache()
+    running = asyncio.create_task(_until_stopped(cast("Any", serving), cache, ()))
+    for _ in range(1000):
+        if len(api.watched) == 4:
+            break
+        await asyncio.sleep(0.01)
+
+    os.kill(os.getpid(), number)
+
+    await asyncio.wait_for(serving.ended.wait(), 2)
+    await asyncio.wait_for(running, 8)
