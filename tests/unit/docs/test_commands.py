@@ -130,7 +130,7 @@ def test_docker_is_given_what_is_there(command: Command) -> None:
 
 
 def test_what_is_pushed_was_built_and_is_installed() -> None:
-    built = {one.words[3] for one in of("docker") if one.words[1] == "build"}
+    built = {one.words[one.words.index("-t") + 1] for one in of("docker") if "-t" in one.words}
     pushed = {one.words[2] for one in of("docker") if one.words[1] == "push"}
     installed = {
         value
@@ -205,7 +205,8 @@ def test_the_chart_is_rendered_with_the_values_of_an_installation(
     command: Command, helm: str
 ) -> None:
     """The schema of the values refuses one that there is not."""
-    options = [word for word in command.words[2:] if word != "--install"]
+    of_a_release = ("--install", "--reuse-values")
+    options = [word for word in command.words[2:] if word not in of_a_release]
 
     assert "kind: Deployment" in output(helm, "template", *options, "--kube-version", "1.34.0")
 
@@ -246,6 +247,7 @@ def test_an_image_of_ones_own_copies_what_the_image_has() -> None:
     )
 
     assert (
-        f"COPY umbel_worker {source}/umbel_worker" in (ROOT / "worker_image/Dockerfile").read_text()
+        f"COPY worker_image/umbel_worker {source}/umbel_worker"
+        in (ROOT / "worker_image/Dockerfile").read_text()
     )
     assert f"ENV PYTHONPATH={source}" in block.text
