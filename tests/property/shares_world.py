@@ -42,7 +42,8 @@ class Process:
         [limit] = self.bucket.limits
         shares = {name: ShareHeld(*one, 0) for name, one in self.granted.shares.items()}
         mine = shares.get(limit.id, ShareHeld(0.0, 0, 0))
-        shares[limit.id] = mine._replace(waiting=len(self.bucket.contents))
+        left = self.granted.left.get(limit.id, 0.0)
+        shares[limit.id] = mine._replace(waiting=len(self.bucket.contents), left=left)
         return a_report(
             run=self.run,
             began=self.began,
@@ -168,7 +169,9 @@ class SharesWorld:
         self.now += 0.001
         number = next(self._numbers)
         ledger = Ledger(f"w{number}", number, self.pods.values(), self.now)
-        self.operators.append(Operator(Dealer(ledger), self.now, dict(self.pods)))
+        self.operators.append(
+            Operator(Dealer(ledger, fresh=number == 1), self.now, dict(self.pods))
+        )
         return self.operators[-1]
 
     def renew(self) -> None:

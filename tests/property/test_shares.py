@@ -18,7 +18,7 @@ class Shares(RuleBasedStateMachine):
     @initialize(
         rate=st.sampled_from([0.2, 1.0, 3.0, 10.0, 30.0]),
         burst=st.integers(1, 4),
-        pods=st.integers(1, 4),
+        pods=st.integers(0, 4),
         begun=st.booleans(),
     )
     def begin(self, rate: float, burst: int, pods: int, begun: bool) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 else:
     Consumer = object
 
-_LOCK = threading.RLock()
+LOCK = threading.RLock()
 """Pools without an event loop have their timers in a thread."""
 
 
@@ -39,7 +39,7 @@ class OneTimer(Consumer):
 
     def _limit_task(self, request: Any, bucket: Any, tokens: int) -> None:
         """Called for a task that has a limit; where that is far above the load, this is all."""
-        with _LOCK:
+        with LOCK:
             if not bucket.contents and bucket.can_consume(tokens):
                 self._limit_move_to_pool(request)
                 return
@@ -52,7 +52,7 @@ class OneTimer(Consumer):
 
     def _schedule_bucket_request(self, bucket: Any) -> None:
         """Run what there are tokens for, and come again when the next one is due."""
-        with _LOCK:
+        with LOCK:
             while bucket.contents:
                 request, tokens = bucket.contents[0]
                 if not bucket.can_consume(tokens):
@@ -66,7 +66,7 @@ class OneTimer(Consumer):
             bucket.umbel_timer = self.timer.call_after(seconds, self._on_bucket_timer, (bucket,))
 
     def _on_bucket_timer(self, bucket: Any) -> None:
-        with _LOCK:
+        with LOCK:
             bucket.umbel_timer = None  # not cancelled: a green timer would end itself
             self._schedule_bucket_request(bucket)
 
@@ -81,7 +81,7 @@ class OneTimer(Consumer):
         before = held.buckets(self)
         super().reset_rate_limits()
         waiting = []
-        with _LOCK:
+        with LOCK:
             for old in before:
                 _forget_timer(self.timer, old)
                 waiting += old.contents
@@ -90,7 +90,7 @@ class OneTimer(Consumer):
 
     def umbel_between_tasks(self, change: "Callable[[], None]") -> None:
         """Have this done while no limited task begins; what waits goes by it from then on."""
-        with _LOCK:
+        with LOCK:
             change()
             for bucket in held.buckets(self):
                 _forget_timer(self.timer, bucket)

@@ -177,16 +177,19 @@ class Dealt(NamedTuple):
     """Of the process; another one under its node name has no claim to it."""
     shares: "Optional[dict[str, Share]]"
     """By a limit's id; of all others it has none. None: it keeps what it has."""
+    credit: "dict[str, float]"
+    """Tasks, or parts of one, that may begin at once: others have left them, by a limit's id."""
 
 
 def deal_json(
-    stamp: Stamp, shares: "Mapping[str, tuple[str, Optional[Mapping[str, Share]]]]"
+    stamp: Stamp,
+    shares: "Mapping[str, tuple[str, Optional[Mapping[str, Share]], Mapping[str, float]]]",
 ) -> str:
     """What `dealt` reads.
 
     Args:
         stamp: Of this command.
-        shares: By node name: the run, and what `Dealt.shares` says.
+        shares: By node name: the run, and what `Dealt.shares` and `Dealt.credit` say.
     """
     return json.dumps({"stamp": stamp, "shares": shares})
 
@@ -202,17 +205,18 @@ def dealt(text: str, node: str) -> Optional[Dealt]:
         number, word, sequence = given["stamp"]
         if node not in given["shares"]:
             return None
-        run, shares = given["shares"][node]
+        run, shares, credit = given["shares"][node]
         taken = (
             None
             if shares is None
             else {str(limit): _share(*share) for limit, share in shares.items()}
         )
+        left = {str(limit): _tasks(tasks) for limit, tasks in credit.items()}
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(_NO_DEAL) from error
     if not (type(number) is type(sequence) is int and isinstance(word, str)):
         raise ValueError(_NO_DEAL)
-    return Dealt((number, word, sequence), str(run), taken)
+    return Dealt((number, word, sequence), str(run), taken, left)
 
 
 _NO_DEAL = "not shares of rate limits"
@@ -222,3 +226,9 @@ def _share(rate: Any, burst: Any) -> Share:
     if not (type(rate) in (int, float) and 0 < rate < 1e9 and type(burst) is int and burst > 0):
         raise ValueError(_NO_DEAL)
     return Share(float(rate), burst)
+
+
+def _tasks(credit: Any) -> float:
+    if not (type(credit) in (int, float) and 0 <= credit <= 1_000_000):
+        raise ValueError(_NO_DEAL)
+    return float(credit)

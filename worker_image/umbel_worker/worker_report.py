@@ -87,6 +87,8 @@ class ShareHeld(NamedTuple):
     burst: int
     waiting: int
     """Tasks that wait for the limit."""
+    left: float = 0.0
+    """Tasks, or parts of one, that it might have begun when the last command took the share."""
 
 
 @dataclass(frozen=True)
@@ -291,8 +293,8 @@ def _shares(value: Any) -> Optional[SharesHeld]:
     return SharesHeld(
         stamp=_stamp(value["stamp"]),
         held={
-            _text(limit): ShareHeld(_seconds(rate), _count(burst), _count(waiting))
-            for limit, (rate, burst, waiting) in held.items()
+            _text(limit): ShareHeld(_seconds(rate), _count(burst), _count(waiting), _seconds(left))
+            for limit, (rate, burst, waiting, left) in held.items()
         },
     )
 

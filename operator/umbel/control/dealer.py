@@ -41,8 +41,11 @@ ROUNDING: Final = 1e-9
 """By how much sums of parts may differ from the whole; far less than is kept back
 (`umbel_worker.ratelimit.gcra.SHARE`)."""
 
-Told = tuple[str, Shares | None]
-"""A run, and its shares; None: it keeps what it has."""
+SLOWER: Final = 0.98
+"""Than the limit, what nobody had is saved: as workers count, and a little less."""
+
+Told = tuple[str, Shares | None, Mapping[str, float]]
+"""A run, its shares (None: it keeps what it has), and what it may begin at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +78,19 @@ class _Peaks:
 class Dealer:
     """Of one TaskQueue."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, *, fresh: bool) -> None:
+        """Know nothing of the limits.
+
+        Args:
+            ledger: of the TaskQueue.
+            fresh: nobody can have run a task of it yet.
+        """
         self.ledger = ledger
+        self._fresh_limits = fresh
+        self._credits: dict[str, float] = {}
+        """Tasks that may begin at once on top of all shares, by a limit's id: what others have
+        left. With the bursts of all shares it is never more than the limit's burst."""
+        self._saved_at: dict[str, float] = {}
         self._peaks: dict[str, _Peaks] = {}
         """By a limit's id."""
         self._backlogs: set[str] = set()
@@ -104,6 +118,7 @@ class Dealer:
         """
         shared = [limit for limit in limits.limits if limit.shared]
         self._note(shared, now)
+        self._save(shared, now)
         plan = self._plan(limits, shared, workers, led_at, now)
         due = {
             process: shares
@@ -112,10 +127,11 @@ class Dealer:
         }
         if not due:
             return None
+        along = {process: self._spend(process, shares) for process, shares in due.items()}
         stamp = self.ledger.give(due)
         self._sent.update((process, (limits.digest, told, now)) for process, told in due.items())
         self._note(shared, now)
-        told = {node: (run, shares) for (node, run), shares in due.items()}
+        told = {node: (run, shares, along[node, run]) for (node, run), shares in due.items()}
         return Deal(stamp=stamp, told=told)
 
     def _plan(
@@ -280,6 +296,34 @@ class Dealer:
             return True
         return now - told[2] >= TELL_AGAIN_SECONDS
 
+    def _save(self, shared: Sequence[RateLimit], now: float) -> None:
+        """Keep what was left, and what flows in while nobody has a share."""
+        for limit in shared:
+            credit = self._credits.get(limit.id)
+            if credit is None:
+                credit = float(limit.burst) if self._fresh_limits else 0.0
+            held = self.ledger.total(limit.id).burst
+            saved_at = self._saved_at.get(limit.id, now)
+            if held or not self.ledger.settled:
+                self._saved_at[limit.id] = now + HELD_SECONDS
+            elif saved_at <= now:
+                credit += SLOWER * (now - saved_at) / limit.interval
+                self._saved_at[limit.id] = now
+            credit += self.ledger.left.get(limit.id, 0.0)
+            self._credits[limit.id] = min(credit, max(0.0, limit.burst - held))
+        self.ledger.left.clear()
+        self._fresh_limits = True  # who comes later is new
+
+    def _spend(self, process: Process, shares: Shares | None) -> dict[str, float]:
+        """The credit that goes along with shares that grow."""
+        spent = {}
+        before = self.ledger.accounts[process].last
+        for limit, share in (shares or {}).items():
+            more = share.burst - before.get(limit, NONE).burst
+            spent[limit] = min(self._credits[limit], max(0.0, more))
+            self._credits[limit] -= spent[limit]
+        return {limit: credit for limit, credit in spent.items() if credit}
+
     def _note(self, shared: Sequence[RateLimit], now: float) -> None:
         known = {limit.id for limit in shared}
         for limit in known:
@@ -287,6 +331,8 @@ class Dealer:
             peaks.note(self.ledger.total(limit).burst, now)
         for gone in self._peaks.keys() - known:
             del self._peaks[gone]
+            self._credits.pop(gone, None)
+            self._saved_at.pop(gone, None)
 
 
 def _least(one: Share, other: Share) -> Share:

@@ -101,16 +101,20 @@ class Ledger:
         """The greatest of somebody else, and when it was first heard."""
         self._dead: dict[Process, float] = {}
         self.accounts: dict[Process, Account] = {}
+        self.left: dict[str, float] = {}
+        """Tasks that were not begun under shares that were given up, by a limit's id."""
 
     def hear(self, node: str, report: WorkerReport, seen_at: float) -> None:
         """Take in the last word of a worker that goes by shares."""
         process, shares = (node, report.run), report.shares
+        if report.draining:
+            self._inherited.pop(_pod_of(node), None)
         if shares is None or self._is_dead(process, seen_at):
             return
+        if report.draining and process in self.accounts and self.knows(self.accounts[process]):
+            self._keep_what_is_left(shares)
         if report.draining or self._is_superseded(node, report):
             self._bury(process, seen_at)
-            if report.draining:
-                self._inherited.pop(_pod_of(node), None)
             return
         account = self.accounts.setdefault(
             process, Account(node, report.run, report.began, seen_at, seen_at)
@@ -124,6 +128,8 @@ class Ledger:
             self._hear_of_another(stamp, account.seen_at)
         if account.stamp is not None and stamp < account.stamp:
             return  # it is late
+        if self._is_ours(stamp) and stamp != account.stamp:
+            self._keep_what_is_left(shares)
         account.stamp = stamp
         account.held = {
             limit: Share(one.rate, one.burst) for limit, one in shares.held.items() if one.rate
@@ -131,6 +137,12 @@ class Ledger:
         account.given = [one for one in account.given if one[0] > stamp]
         if self._is_ours(stamp):
             self._inherited.pop(account.pod, None)
+
+    def _keep_what_is_left(self, shares: SharesHeld) -> None:
+        """Once for each command, and at the end."""
+        for limit, one in shares.held.items():
+            if one.left:
+                self.left[limit] = self.left.get(limit, 0.0) + one.left
 
     def look(self, pods: Mapping[str, PodView], gone: Collection[str], now: float) -> None:
         """Take in how the pods are.

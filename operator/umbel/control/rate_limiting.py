@@ -109,6 +109,8 @@ class RateLimiting:
         self._word = uuid.uuid4().hex[:12]
         self._dealers: dict[Key, tuple[str, Dealer]] = {}
         """With the owner's mark."""
+        self._found: Collection[str] | None = None
+        """Marks of the TaskQueues that were there in the first turn."""
         self._brokers = brokers
         self._readings = readings
         self._credentials = credentials
@@ -136,6 +138,8 @@ class RateLimiting:
             now: seconds of the circle's clock.
         """
         self._forget({queue.key for queue in queues}, now)
+        if self._found is None:
+            self._found = frozenset(map(owner_mark, queues))
         active = [queue for queue in queues if queue.spec.paused is not Paused.ALL]
         theirs: dict[Key, dict[str, PodView]] = {queue.key: {} for queue in active}
         for pod in pods.values():
@@ -203,7 +207,9 @@ class RateLimiting:
         known = self._dealers.get(queue.key)
         if known is None or known[0] != mark:
             ledger = Ledger(self._word, self._leadership.epoch, pods.values(), now)
-            known = self._dealers[queue.key] = (mark, Dealer(ledger))
+            # Created since this operator began to lead, and not one pod was made yet.
+            fresh = mark not in (self._found or ()) and not pods
+            known = self._dealers[queue.key] = (mark, Dealer(ledger, fresh=fresh))
         ledger = known[1].ledger
         for node, view in workers.items():
             if view.report is not None:

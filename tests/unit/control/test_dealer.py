@@ -261,3 +261,33 @@ def test_a_worker_that_is_told_to_stop_gives_up_at_once():
     world.drain(holder)
     world.smooth(4)
     assert holders(world).keys() == world.processes.keys() - {holder}
+
+
+def test_a_slow_limit_of_a_new_taskqueue_begins_at_once_and_goes_on_in_the_next_pod():
+    world = SharesWorld(1 / 3600, 1, 0)
+    first = world.add_pod()
+    world.smooth(6)
+    assert len(world.began) == 1, "not after an hour"
+    world.smooth(1800)
+    second = world.add_pod()
+    world.drain(first)
+    world.smooth(6)
+    world.delete(first)
+    assert holders(world).keys() == {second}
+    world.smooth(1830)
+    assert len(world.began) == 1, "half of the token was left for the next, but no more"
+    world.smooth(1860)
+    assert len(world.began) == 2, "an interval and what 1.5 % and the move cost"
+
+
+def test_while_nobody_has_a_share_a_limit_is_saved_up_to_its_burst():
+    world = SharesWorld(0.1, 2, 1)
+    [first] = world.processes
+    world.smooth(20)
+    world.delete(first)
+    world.operators[-1].pods = {}
+    world.smooth(60)
+    world.began.clear()
+    world.add_pod()
+    world.smooth(6)
+    assert len(world.began) == 2

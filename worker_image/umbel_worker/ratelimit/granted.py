@@ -10,6 +10,7 @@ sum over all workers is the operator's care (`umbel.control.ledger`); what it ne
 3. It says in every report which command it took last, and what it holds.
 4. Told to stop, it gives everything up for good.
 5. A share that is new begins with an empty bucket: whoever had it before may have just used it.
+   What that one had left, and told, comes with the command.
 """
 
 from time import monotonic
@@ -51,6 +52,8 @@ class Granted:
         """Of the last command that was taken."""
         self.shares: dict[str, Share] = {}
         """By a limit's id."""
+        self.left: dict[str, float] = {}
+        """What was in the buckets that were taken with the last command, by a limit's id."""
 
     def take(self, told: "Dealt") -> bool:
         """Keep these shares from now on; False where the command is not to be taken."""
@@ -58,21 +61,26 @@ class Granted:
             return False
         if self.stamp is not None and told.stamp <= self.stamp:
             return False
-        self.stamp = told.stamp
+        self.stamp, self.left = told.stamp, {}
         if told.shares is not None:
-            self._change(told.shares)
+            self._change(told.shares, told.credit)
         return True
 
-    def _change(self, shares: "dict[str, Share]") -> None:
+    def _change(self, shares: "dict[str, Share]", credit: "dict[str, float]") -> None:
         for limit in {**self.shares, **shares}:
             before, after = self.shares.get(limit), shares.get(limit)
             if before != after:
-                self._own.resize(limit, _bucket(before), _bucket(after))
+                buckets = _bucket(before), _bucket(after)
+                left = self._own.resize(limit, *buckets, credit.get(limit, 0.0))
+                if left:
+                    self.left[limit] = left
         self.shares = shares
 
     def give_up(self) -> None:
         """Hold nothing any more, whatever comes: this worker was told to stop."""
-        self._over, self.shares = True, {}
+        if not self._over:
+            self._over, self.left = True, {}
+            self._change({}, {})
 
     def book(self, limits: "tuple[RateLimit, ...]", want: int, ahead: float) -> gcra.Booking:
         """As `Books.book`."""

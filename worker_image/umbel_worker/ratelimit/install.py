@@ -15,6 +15,7 @@ from celery.worker.control import control_command
 from kombu.connection import Connection
 
 from umbel_worker.contract import WorkerConfig
+from umbel_worker.limiter import LOCK
 from umbel_worker.rate_limits import (
     COMMAND,
     LIMITER_ENV,
@@ -131,19 +132,23 @@ class RateLimiting:
         granted = self.granted
         if granted is None:
             return None
+        none = ShareHeld(0.0, 0, 0)
         held = {limit: ShareHeld(*share, 0) for limit, share in granted.shares.items()}
+        for limit, left in granted.left.items():
+            held[limit] = held.get(limit, none)._replace(left=left)
         for bucket in self.buckets():
             for name in [limit.id for limit in bucket.limits if limit.shared]:
-                rate, burst, waiting = held.get(name, ShareHeld(0.0, 0, 0))
-                held[name] = ShareHeld(rate, burst, waiting + len(bucket.contents))
+                one = held.get(name, none)
+                held[name] = one._replace(waiting=one.waiting + len(bucket.contents))
         return SharesHeld(granted.stamp, held)
 
     def give_up(self) -> None:
         """Begin nothing more under a share, for good: the worker was told to stop."""
         if self.granted is not None:
-            self.granted.give_up()
-            for bucket in self.buckets():
-                bucket.closed = True
+            with LOCK:  # no task begins meanwhile
+                self.granted.give_up()
+                for bucket in self.buckets():
+                    bucket.closed = True
 
     def buckets(self) -> "list[LimitedBucket]":
         """Of every set of limits that some task is under."""

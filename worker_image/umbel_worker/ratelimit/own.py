@@ -48,19 +48,30 @@ class OwnBooks:
         self._tats.update(zip(ids, tats))
         return booked
 
-    def resize(self, name: str, old: Optional[gcra.Bucket], new: Optional[gcra.Bucket]) -> None:
+    def resize(
+        self,
+        name: str,
+        old: Optional[gcra.Bucket],
+        new: Optional[gcra.Bucket],
+        credit: float = 0.0,
+    ) -> float:
         """Have a limit's bucket refill in another time, or hold more; what is in it remains.
 
         What was booked ahead must be forgotten by whoever has it. A bucket that is new is empty:
-        another worker may have used up what it would hold.
+        another worker may have used up what it would hold. But for the credit, which joins it.
+
+        Returns:
+            What was in it and no longer fits.
         """
-        if new is None:
-            self._tats.pop(name, None)
-            return
         now = self._clock()
         tokens = 0.0 if old is None else _tokens(self._tats.get(name, 0.0) - now, old)
+        if new is None:
+            self._tats.pop(name, None)
+            return tokens
         capacity = new.tolerance / new.interval + 1
-        self._tats[name] = now + max(capacity - tokens, 0.0) * new.interval
+        kept = min(tokens + credit, capacity)
+        self._tats[name] = now + (capacity - kept) * new.interval
+        return max(tokens - kept, 0.0)
 
 
 def _tokens(left: float, bucket: gcra.Bucket) -> float:
