@@ -8,7 +8,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from umbel.autoscaling.snapshot import BrokerFailure
-from umbel.brokers import failures
+from umbel.brokers import failures, redis_sentinel
 from umbel.brokers.url import BrokerURL
 
 
@@ -18,19 +18,20 @@ def client(url: BrokerURL, timeout_seconds: float) -> "Redis":
     if url.tls:
         tls = {"ssl": True, "ssl_cert_reqs": "required" if url.verify_tls else "none"}
         tls["ssl_check_hostname"] = url.verify_tls
-    return Redis(
-        host=url.host,
-        port=url.port,
-        db=url.database,
-        username=url.username,
-        password=url.password,
-        protocol=2,
-        max_connections=1,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        retry=Retry(NoBackoff(), 0),
+    options: dict[str, Any] = {
+        "db": url.database,
+        "username": url.username,
+        "password": url.password,
+        "protocol": 2,
+        "max_connections": 1,
+        "socket_timeout": timeout_seconds,
+        "socket_connect_timeout": timeout_seconds,
+        "retry": Retry(NoBackoff(), 0),
         **tls,
-    )
+    }
+    if url.sentinels:
+        return redis_sentinel.client(url, options)
+    return Redis(host=url.host, port=url.port, **options)
 
 
 def failure(

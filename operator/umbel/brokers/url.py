@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
+_SENTINEL = "sentinel"
+
 _DIGEST_KEY = secrets.token_bytes(32)
 """Makes the digests of passwords useless outside this process."""
 
-_SUPPORTED = "redis://, rediss://, amqp:// and amqps://"
+_SUPPORTED = "redis://, rediss://, sentinel://, amqp:// and amqps://"
 
 _AUTHORITY_END = re.compile(r"[/?#;]")
 _SHORT_NAME = re.compile(r"[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?")
@@ -47,14 +49,13 @@ class _Scheme:
 _SCHEMES: Mapping[str, _Scheme] = {
     "redis": _Scheme(kind=Kind.REDIS, tls=False, port=6379),
     "rediss": _Scheme(kind=Kind.REDIS, tls=True, port=6379),
+    "sentinel": _Scheme(kind=Kind.REDIS, tls=False, port=26379),
     "amqp": _Scheme(kind=Kind.RABBITMQ, tls=False, port=5672),
     "pyamqp": _Scheme(kind=Kind.RABBITMQ, tls=False, port=5672),
     "amqps": _Scheme(kind=Kind.RABBITMQ, tls=True, port=5671),
 }
 
 _HINTS = {
-    "sentinel": "umbel cannot ask a Sentinel for the primary yet: give the primary's Service "
-    "as redis://USER:PASSWORD@HOST:6379/0",
     "redis+socket": "a pod cannot reach another's Unix socket: give redis://HOST:6379/0",
 }
 
@@ -75,11 +76,20 @@ class BrokerURL:
     """Redis only."""
     vhost: str = "/"
     """RabbitMQ only."""
+    sentinels: tuple[tuple[str, int], ...] = ()
+    """(host, port) of those that know which Redis is in charge; empty: `host` is."""
 
     @property
     def address(self) -> str:
-        """`host:port`, for sentences."""
-        return _address(self.host, self.port)
+        """`host:port`, for sentences; of every Sentinel."""
+        places = self.sentinels or ((self.host, self.port),)
+        return ",".join(_address(host, port) for host, port in places)
+
+    @property
+    def fanout_databases(self) -> tuple[str, ...]:
+        """How kombu writes the database into channels: before 5.4 not at all behind Sentinel."""
+        number = str(self.database)
+        return (number, "{db}") if self.sentinels else (number,)
 
     @property
     def identity(self) -> str:
@@ -87,7 +97,8 @@ class BrokerURL:
         place = self.database if self.kind is Kind.REDIS else quote(self.vhost, safe="")
         user = quote(self.username or "", safe="")
         marks = f"tls={int(self.tls)}{int(self.verify_tls)}&key={_digest(self.password)}"
-        return f"{self.kind.value.lower()}://{user}@{self.address}/{place}?{marks}"
+        kind = _SENTINEL if self.sentinels else self.kind.value.lower()
+        return f"{kind}://{user}@{self.address}/{place}?{marks}"
 
     def redact(self, text: str) -> str:
         """The text without this URL's password, written plainly or percent-encoded."""
@@ -122,6 +133,8 @@ def parse_broker_url(text: str) -> BrokerURL:
     """
     scheme_name, rest = _split_scheme(text.strip())
     scheme = _SCHEMES[scheme_name]
+    # As for kombu, the first Sentinel's part says account and database.
+    rest, *others = rest.split(";") if scheme_name == _SENTINEL else (rest,)
     parts = _split(rest)
     host = unquote(parts.hostname or "")
     if not host:
@@ -134,6 +147,7 @@ def parse_broker_url(text: str) -> BrokerURL:
         verify_tls=_verifies(parts),
         username=unquote(parts.username or "") or None,
         password=unquote(parts.password or "") or None,
+        sentinels=_sentinels([rest, *others]) if scheme_name == _SENTINEL else (),
     )
     path = unquote(parts.path.removeprefix("/"))
     if scheme.kind is Kind.REDIS:
@@ -151,8 +165,13 @@ def seen_from(namespace: str, text: str) -> str:
 
     Args:
         namespace: of the TaskQueue.
-        text: a broker's or management URL; one that is no URL is returned as it is.
+        text: a broker's or management URL, or several with `;`; one that is no URL is returned as
+            it is.
     """
+    return ";".join(_seen_from(namespace, one) for one in text.split(";"))
+
+
+def _seen_from(namespace: str, text: str) -> str:
     scheme, separator, rest = text.partition("://")
     authority = _AUTHORITY_END.split(rest, maxsplit=1)[0]
     account, at, place = authority.rpartition("@")
@@ -212,7 +231,7 @@ def _split_scheme(text: str) -> tuple[str, str]:
         hint = _HINTS.get(scheme, "write the broker's URL with one of them")
         message = f"this URL's scheme is not supported; supported are {_SUPPORTED}; {hint}"
         raise InvalidBrokerURL(message)
-    if ";" in rest:
+    if ";" in rest and scheme != _SENTINEL:
         message = "the URL lists several brokers with `;`; give one that leads to the one in charge"
         raise InvalidBrokerURL(message)
     return scheme, rest
@@ -223,6 +242,17 @@ def _split(rest: str) -> SplitResult:
         return urlsplit(f"http://{rest}")
     except ValueError:
         raise _unreadable() from None
+
+
+def _sentinels(places: list[str]) -> tuple[tuple[str, int], ...]:
+    """Of a list such as `a:26379`, `sentinel://b:26379/0`."""
+    found = []
+    for place in places:
+        parts = _split(place.removeprefix(f"{_SENTINEL}://"))
+        if not parts.hostname:
+            raise _no_host(_SENTINEL, _SCHEMES[_SENTINEL].port)
+        found.append((unquote(parts.hostname), _port(parts) or _SCHEMES[_SENTINEL].port))
+    return tuple(found)
 
 
 def _port(parts: SplitResult) -> int | None:

@@ -48,7 +48,9 @@ class RedisCommands:
         self._layout = layout
         self._reply_seconds = reply_seconds
         self._timeout = timeout_seconds
-        self._channel = f"{layout.key_prefix}/{url.database}.{EXCHANGE}"
+        self._channels = [
+            f"{layout.key_prefix}/{database}.{EXCHANGE}" for database in url.fanout_databases
+        ]
         self._bindings = f"{layout.key_prefix}_kombu.binding.{REPLY_EXCHANGE}"
 
     async def carry(self, asked: WorkerCommand) -> Mapping[str, WorkerReply] | BrokerFailure:
@@ -77,7 +79,9 @@ class RedisCommands:
                     pipe.srem(self._bindings, *stale)
                 pipe.sadd(self._bindings, binding)
                 for body in asked.messages(key):
-                    pipe.publish(self._channel, _envelope(body))
+                    envelope = _envelope(body)
+                    for channel in self._channels:
+                        pipe.publish(channel, envelope)
                 await pipe.execute()
             return await self._collect(client, self._layout.key_prefix + queue, asked)
         finally:

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from umbel.autoscaling.worker_report import EXCHANGE
-from umbel.brokers import failures
+from umbel.brokers import failures, redis_sentinel
 from umbel.brokers.url import BrokerURL
 from umbel.brokers.worker_events import ROUTING_KEYS, decode_virtual_message
 from umbel.brokers.workers import SourceLost
@@ -32,8 +32,11 @@ class RedisEvents:
 
     def __init__(self, url: BrokerURL, key_prefix: str, monotonic: Callable[[], float]) -> None:
         self._url = url
-        fanout = f"{key_prefix}/{url.database}.{EXCHANGE}"
-        self._channels = [f"{fanout}/{key}" for key in ROUTING_KEYS]
+        self._channels = [
+            f"{key_prefix}/{database}.{EXCHANGE}/{key}"
+            for database in url.fanout_databases
+            for key in ROUTING_KEYS
+        ]
         self._monotonic = monotonic
         self._client: Any = None  # redis.Redis; its pubsub is not typed
         self._subscription: Any = None
@@ -86,16 +89,17 @@ def _client(url: BrokerURL) -> redis.Redis:
     if url.tls:
         tls = {"ssl": True, "ssl_cert_reqs": "required" if url.verify_tls else "none"}
         tls["ssl_check_hostname"] = url.verify_tls
-    return redis.Redis(
-        host=url.host,
-        port=url.port,
-        db=url.database,
-        username=url.username,
-        password=url.password,
-        protocol=2,
-        socket_connect_timeout=_CONNECT_SECONDS,
-        socket_timeout=_CONNECT_SECONDS,
-        health_check_interval=0,
-        retry=Retry(NoBackoff(), 0),
+    options: dict[str, Any] = {
+        "db": url.database,
+        "username": url.username,
+        "password": url.password,
+        "protocol": 2,
+        "socket_connect_timeout": _CONNECT_SECONDS,
+        "socket_timeout": _CONNECT_SECONDS,
+        "health_check_interval": 0,
+        "retry": Retry(NoBackoff(), 0),
         **tls,
-    )
+    }
+    if url.sentinels:
+        return redis_sentinel.blocking_client(url, options)
+    return redis.Redis(host=url.host, port=url.port, **options)

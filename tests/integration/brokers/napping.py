@@ -6,7 +6,10 @@ import time
 from celery import Celery
 
 app = Celery("napping", broker=os.environ["NAPPING_BROKER"])
-app.conf.broker_transport_options = {"global_keyprefix": os.environ.get("NAPPING_PREFIX", "")}
+app.conf.broker_transport_options = {
+    "global_keyprefix": os.environ.get("NAPPING_PREFIX", ""),
+    "master_name": "shop",  # means something to Sentinels only
+}
 app.conf.broker_connection_retry_on_startup = True
 
 

@@ -33,6 +33,22 @@ def test_a_redis_url_names_host_port_and_database(text, want):
     assert (url.kind, url.host, url.port, url.database, url.tls) == want
 
 
+def test_sentinels_are_listed_and_the_first_says_account_and_database():
+    """As kombu reads them: what the others say of either is ignored."""
+    url = parse_broker_url(f"sentinel://u:{ENCODED}@a/2;sentinel://b:7000/3;sentinel://[::1]")
+    assert url.sentinels == (("a", 26379), ("b", 7000), ("::1", 26379))
+    assert (url.kind, url.username, url.password, url.database) == (Kind.REDIS, "u", SECRET, 2)
+    assert url.address == "a:26379,b:7000,[::1]:26379"
+    alone = parse_broker_url("sentinel://a")
+    assert alone.sentinels == (("a", 26379),)
+    assert alone.identity != parse_broker_url("redis://a:26379").identity
+
+
+def test_behind_sentinels_channels_are_those_of_every_kombu():
+    assert parse_broker_url("redis://a/2").fanout_databases == ("2",)
+    assert parse_broker_url("sentinel://a/2").fanout_databases == ("2", "{db}")
+
+
 @pytest.mark.parametrize(
     ("text", "vhost"),
     [
@@ -79,8 +95,9 @@ def test_certificates_are_checked_unless_the_url_says_otherwise(text, verified):
     [
         ("", "redis://"),
         ("broker:6379", "redis://"),
-        (f"kafka://u:{ENCODED}@broker", "redis://, rediss://, amqp:// and amqps://"),
-        (f"sentinel://:{ENCODED}@broker:26379", "primary's Service"),
+        (f"kafka://u:{ENCODED}@broker", "redis://, rediss://, sentinel://, amqp:// and amqps://"),
+        (f"sentinel://:{ENCODED}@broker:26379;sentinel://", "names no host"),
+        (f"sentinel://:{ENCODED}@broker:26379/mydb;b", "number of the database"),
         (f"redis+socket://:{ENCODED}@/run/redis.sock", "Unix socket"),
         (f"redis://:{ENCODED}@", "names no host"),
         (f"redis://:{ENCODED}@broker/mydb", "number of the database"),
@@ -174,6 +191,11 @@ def test_any_text_is_a_url_or_refused(text):
         pytest.param("redis://[::1]:6379", "redis://[::1]:6379", id="an IPv6 address"),
         pytest.param("redis://localhost", "redis://localhost", id="localhost"),
         pytest.param("no url", "no url", id="no URL"),
+        pytest.param(
+            "sentinel://:p@a:1/2;sentinel://b;sentinel://c.prod",
+            "sentinel://:p@a.shop.svc:1/2;sentinel://b.shop.svc;sentinel://c.prod",
+            id="Sentinels",
+        ),
     ],
 )
 def test_a_short_name_is_meant_in_the_namespace_of_the_taskqueue(text, want):
