@@ -30,10 +30,6 @@ from umbel.brokers.url import BrokerURL, ManagementURL
 _MANAGEMENT_SHARE: Final = 0.4
 """Of a read's time; the rest is for AMQP, without which there is no reading."""
 
-_MANAGEMENT_PAUSE_SECONDS: Final = 15.0
-"""A management API that hangs while AMQP answers is not asked again for so long: a firewall that
-drops packets must not make every read slow."""
-
 
 class RabbitMQReader:
     """`umbel.control.ports.BrokerReader` of one virtual host."""
@@ -51,7 +47,10 @@ class RabbitMQReader:
         api = ManagementAPI(management_url, url.vhost)
         self._management = Management(api)
         self._extras = Extras(api, monotonic)
-        self._management_silent_until = float("-inf")
+        self._management_hangs = False
+        """No read waits for it: a firewall that drops packets must not make every read slow."""
+        self._knocking: asyncio.Task[None] | None = None
+        """Asks a management API that hangs, beside the reads, whether it answers again."""
         self._limitation: BrokerFailure | None = None
         self._session: AmqpSession | None = None
         # Two: a thread that hangs in a name lookup must not stop the next read.
@@ -73,6 +72,9 @@ class RabbitMQReader:
 
     async def close(self) -> None:
         """As `BrokerReader.close`."""
+        if self._knocking is not None:
+            self._knocking.cancel()
+            await asyncio.gather(self._knocking, return_exceptions=True)
         self._disconnect()
         self._threads.shutdown(wait=False, cancel_futures=True)
         await self._management.close()
@@ -90,7 +92,7 @@ class RabbitMQReader:
             unlisted = ready.keys() - listing.samples.keys()
             self._absent |= {queue for queue in unlisted if ready[queue] is NOWHERE}
         if self._limitation is not None and self._limitation.reason == failures.TIMEOUT:
-            self._pause_management()
+            self._management_hangs = True  # alone: AMQP has answered
         return self._reading(queues, ready, listing)
 
     def _perhaps_existing(self, queues: Sequence[str], listing: Listing) -> list[str]:
@@ -103,27 +105,36 @@ class RabbitMQReader:
 
     async def _listing(self, queues: Sequence[str]) -> Listing | None:
         """What the management API says; None where it says nothing, and the limitation why."""
-        if not queues or self._monotonic() < self._management_silent_until:
+        if not queues:
             return None
+        if self._management_hangs:
+            if self._knocking is None:
+                self._knocking = asyncio.create_task(self._knock(queues))
+            return None
+        return await self._list(queues)
+
+    async def _list(self, queues: Sequence[str]) -> Listing | None:
         try:
             seconds = self._timeout * _MANAGEMENT_SHARE
             listing = await self._management.list_queues(queues, seconds)
         except ManagementFailure as failure:
             message = f"{failure}; until then it is not known how many tasks run"
             self._limitation = BrokerFailure(reason=failure.reason, message=message)
+            self._management_hangs &= failure.reason == failures.TIMEOUT
             return None
-        self._limitation = None
+        self._limitation, self._management_hangs = None, False
         return listing
+
+    async def _knock(self, queues: Sequence[str]) -> None:
+        try:
+            await self._list(queues)
+        finally:
+            self._knocking = None
 
     async def _ask_more(self, queues: Collection[str]) -> None:
         """Beside the counts, and never longer than they may take."""
-        if self._limitation is None and self._monotonic() >= self._management_silent_until:
+        if self._limitation is None and not self._management_hangs:
             await self._extras.ask(queues, self._timeout * _MANAGEMENT_SHARE)
-
-    def _pause_management(self) -> None:
-        """AMQP answered, so it is the management API alone that hangs."""
-        if self._monotonic() >= self._management_silent_until:
-            self._management_silent_until = self._monotonic() + _MANAGEMENT_PAUSE_SECONDS
 
     async def _count_ready(self, queues: Iterable[str]) -> dict[str, Declared]:
         """Ask again once on a new connection: one kept from before may have been cut since."""

@@ -313,7 +313,7 @@ async def test_a_management_api_that_hangs_slows_one_read_not_every_one(
         assert result.queues[queue].unacknowledged is None
         assert result.limitation == first.limitation
     assert monotonic() - started < 0.5
-    assert api.requests == asked
+    assert api.requests <= asked + 1, "one looks beside the reads whether it is back"
 
 
 def _api(server: RabbitMQServer, method: str, path: str, body: object = None) -> None:
