@@ -20,6 +20,9 @@ from umbel.autoscaling.worker_report import EVENT_TYPES, FIELD, ROUTING_SUFFIX, 
 MEMORY_SECONDS: Final = 60.0
 """Thirty of Celery's heartbeats: who was silent for longer is not spoken of any more."""
 
+LAST_WORD_SECONDS: Final = 5.0
+"""So long it is told that a worker has stopped: two ticks, in case it did so within one."""
+
 _MAX_WORKERS: Final = 10_000
 """Beyond any fleet; a bound for the memory, not for the fleet."""
 
@@ -57,13 +60,19 @@ class WorkerMemory:
         elif kind == _OFFLINE:
             with self._lock:
                 self._views.pop(hostname, None)
+            self._remember(hostname, event.get(FIELD), last=True)
 
-    def _remember(self, hostname: str, given: object) -> None:
+    def _remember(self, hostname: str, given: object, *, last: bool = False) -> None:
+        """Keep a report; the last one of a worker that stops only, and for a few seconds."""
         try:
             report = WorkerReport.from_fields(given)
         except ValueError:
             return
-        now = self._monotonic()
+        if last and not report.draining:
+            return  # it lost its connection
+        # As old as one of a worker that is silent: nobody takes it for a word of the living.
+        age = MEMORY_SECONDS - LAST_WORD_SECONDS if last else 0.0
+        now = self._monotonic() - age
         view = WorkerView(hostname=hostname, active=report.busy, seen_at=now, report=report)
         with self._lock:
             if hostname in self._views or len(self._views) < _MAX_WORKERS:

@@ -91,6 +91,7 @@ class Dealer:
         """Tasks that may begin at once on top of all shares, by a limit's id: what others have
         left. With the bursts of all shares it is never more than the limit's burst."""
         self._saved_at: dict[str, float] = {}
+        """Until when that holds what flowed in, where nobody has a share."""
         self._peaks: dict[str, _Peaks] = {}
         """By a limit's id."""
         self._backlogs: set[str] = set()
@@ -303,12 +304,12 @@ class Dealer:
             if credit is None:
                 credit = float(limit.burst) if self._fresh_limits else 0.0
             held = self.ledger.total(limit.id).burst
-            saved_at = self._saved_at.get(limit.id, now)
             if held or not self.ledger.settled:
-                self._saved_at[limit.id] = now + HELD_SECONDS
-            elif saved_at <= now:
-                credit += SLOWER * (now - saved_at) / limit.interval
-                self._saved_at[limit.id] = now
+                self._saved_at.pop(limit.id, None)
+            else:
+                since = self._saved_at.setdefault(limit.id, now + HELD_SECONDS)
+                credit += SLOWER * max(0.0, now - since) / limit.interval
+                self._saved_at[limit.id] = max(since, now)
             credit += self.ledger.left.get(limit.id, 0.0)
             self._credits[limit.id] = min(credit, max(0.0, limit.burst - held))
         self.ledger.left.clear()

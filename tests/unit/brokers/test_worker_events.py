@@ -8,6 +8,7 @@ from tests.builders import a_report
 
 from umbel.autoscaling.worker_report import TaskTotals
 from umbel.brokers.worker_events import WorkerMemory, decode_body, decode_virtual_message
+from umbel.control.crew import SILENT_AFTER_SECONDS
 
 
 class Clock:
@@ -51,6 +52,19 @@ def test_a_worker_that_says_goodbye_is_forgotten_at_once():
     memory.hear(heartbeat())
     memory.hear(heartbeat(kind="worker-offline"))
     memory.hear(heartbeat(hostname="never@seen", kind="worker-offline"))
+    assert dict(memory.views()) == {}
+
+
+def test_that_a_worker_has_stopped_is_told_for_two_ticks_as_something_old():
+    clock = Clock()
+    memory = WorkerMemory(clock)
+    memory.hear(heartbeat())
+    memory.hear(heartbeat(kind="worker-offline", draining=True))
+    (view,) = memory.views().values()
+    assert view.report is not None
+    assert view.report.draining
+    assert clock() - view.seen_at > SILENT_AFTER_SECONDS
+    clock.now += 5.1
     assert dict(memory.views()) == {}
 
 
