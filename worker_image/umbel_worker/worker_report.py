@@ -37,8 +37,8 @@ NAMES_CHARACTERS = 8_000
 MOST_UNENFORCED = 10
 """Settings that one report names."""
 
-MOST_LIMITS = 64
-"""Rate limits that one report names."""
+MOST_LIMITS = 128
+"""Rate limits that one report names: those of a TaskQueue, and those that it had before."""
 
 LONGEST_TEXT = 255
 """Characters of a name; longer ones are cut."""

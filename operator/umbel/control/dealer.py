@@ -263,21 +263,22 @@ class Dealer:
         plan: dict[Process, dict[str, Share]],
     ) -> None:
         """Give what is free to those that should have more, in the order of the line."""
-        most = {p: one.most(limit.id) for p, one in self.ledger.accounts.items()}
+        all_rates, all_bursts = self.ledger.total(limit.id)
         peak = self._peaks[limit.id].most
         for process in may:
-            target, before, mine = want[process], plan[process].get(limit.id, NONE), most[process]
-            others = Share(
-                sum(one.rate for p, one in most.items() if p != process),
-                sum(one.burst for p, one in most.items() if p != process),
-            )
+            target, before = want[process], plan[process].get(limit.id, NONE)
+            if target == before:
+                continue
+            mine = self.ledger.accounts[process].most(limit.id)
             burst = max(mine.burst, target.burst)
-            free = room(limit, max(peak, others.burst + burst)) - others.rate
+            at_once = all_bursts - mine.burst + burst
+            free = room(limit, max(peak, at_once)) - (all_rates - mine.rate)
             rate = min(target.rate, free)
             worth_it = rate == target.rate or rate >= before.rate + LEAST_PART * target.rate
             if rate > 0 and free >= mine.rate and worth_it:
                 plan[process][limit.id] = Share(rate, target.burst)
-                most[process] = Share(max(mine.rate, rate), burst)
+                all_rates += max(mine.rate, rate) - mine.rate
+                all_bursts = at_once
 
     def _is_due(
         self,
