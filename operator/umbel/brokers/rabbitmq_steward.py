@@ -46,9 +46,17 @@ class RabbitMQSteward:
             return await self._look(queues)
         except ManagementFailure as failure:
             return BrokerFailure(reason=failure.reason, message=str(failure))
+        finally:
+            await self._api.close()  # it is used every few minutes
 
     async def change(self, changes: Sequence[Change]) -> Sequence[Refusal]:
         """As `BrokerSteward.change`."""
+        try:
+            return await self._change_all(changes)
+        finally:
+            await self._api.close()
+
+    async def _change_all(self, changes: Sequence[Change]) -> Sequence[Refusal]:
         refused: list[Refusal] = []
         for number, change in enumerate(changes):
             try:

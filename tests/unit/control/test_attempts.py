@@ -158,9 +158,6 @@ async def test_while_a_read_lasts_the_one_before_stands_for_two_ticks_and_no_lon
     scene.slow.waiting = 2
     scene.clock.advance(2)
     assert waiting((await scene.turn(SLOW))[SLOW]) == 1
-    scene.queues = {"emails", "reports"}
-    assert await scene.turn(SLOW) == {SLOW: NO_ANSWER}, "it says nothing of the new queue"
-    scene.queues = {"emails"}
     scene.clock.advance(2.1)
     assert await scene.turn(SLOW) == {SLOW: NO_ANSWER}
     scene.slow.answers.set()
@@ -169,6 +166,23 @@ async def test_while_a_read_lasts_the_one_before_stands_for_two_ticks_and_no_lon
     assert waiting((await scene.turn(SLOW))[SLOW]) == 2
     assert len(scene.slow.reads) == 2, "the turn that it woke takes it"
     await scene.turn(SLOW)
+    assert len(scene.slow.reads) == 3
+
+
+async def test_a_queue_that_a_slow_broker_was_not_asked_for_is_waited_for(scene: Scene):
+    """Or all TaskQueues on it would be told that it is away."""
+    scene.slow.takes_seconds = 1.2
+    await scene.turn(SLOW)
+    scene.slow.answers.clear()
+    await scene.turn(SLOW)
+    scene.queues = {"emails", "reports"}
+    turn = asyncio.create_task(scene.turn(SLOW))
+    await scene.until_idle()
+    assert not turn.done()
+    scene.slow.answers.set()
+    told = (await turn)[SLOW]
+    assert isinstance(told, BrokerReading)
+    assert told.queues.keys() == scene.queues
     assert len(scene.slow.reads) == 3
 
 
