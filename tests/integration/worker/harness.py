@@ -231,11 +231,13 @@ class Scene:
         runtime: Path = RUNTIME,
         stock: bool = False,
         more: Mapping[str, str] | None = None,
+        host: str = "%h",
     ) -> Worker:
         """Start one as the operator does, on the Celery version asked for (`versions.py`).
 
         `python` is an interpreter of one's own instead, `runtime` where `umbel_worker` is. Stock
-        Celery gets the same options, and nothing of umbel; `more` joins its environment.
+        Celery gets the same options, and nothing of umbel; `more` joins its environment. `host` is
+        what its node name ends with: in a cluster, the pod's name.
         """
         port = port or free_port()
         home = self.events.home
@@ -257,7 +259,8 @@ class Scene:
         included = [] if stock else ["-I", BOOT_MODULE]
         command = [python or python_of(celery), "-m", "celery", "-A", app, "worker", *included,
                    "-Q", self.queue, "-c", str(concurrency), "-P", pool, "-O", "fair",
-                   "--prefetch-multiplier", str(config.prefetch_multiplier), "-n", f"w{port}@%h",
+                   "-n", f"w{port}@{host}",
+                   "--prefetch-multiplier", str(config.prefetch_multiplier),
                    "--without-gossip", "--without-mingle", "-l", "INFO"]  # fmt: skip
         log = home / f"worker-{len(self._workers)}.log"
         with log.open("wb") as output:
