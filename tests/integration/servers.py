@@ -330,7 +330,7 @@ class RabbitMQServer(_Server):
             self._process = None
 
     def close(self) -> None:
-        """End the node and its epmd at once; an orderly end takes 6 s, and nobody reads its data."""
+        """End the node and its epmd at once: an orderly end takes 6 s, for data nobody reads."""
         self.kill()
         if self._epmd is not None:
             self._epmd.kill()
