@@ -362,6 +362,21 @@ class LimitStoreContract:
         await asyncio.gather(*(store.put(one, "") for one in owners))
         await store.close()
 
+    async def test_many_that_meet_a_broker_that_hangs_wait_no_longer_than_one(self, harness: Any):
+        """On Redis each waited for its own time limit, and the circle for the sum of them."""
+        store = harness.brokers.limit_store(harness.url, LAYOUT)
+        loop = asyncio.get_running_loop()
+        harness.hang()
+        begun = loop.time()
+        try:
+            ends = await asyncio.gather(*(store.put(f"default/hung/{n}", "x") for n in range(20)))
+            seconds = loop.time() - begun
+        finally:
+            harness.resume()
+        assert all(isinstance(end, BrokerFailure) for end in ends)
+        assert seconds < 5
+        await store.close()
+
     async def test_a_broker_that_hangs_is_a_failure_and_works_again(self, harness: Any):
         store = harness.brokers.limit_store(harness.url, LAYOUT)
         await store.put("default/shop/1", "limits")

@@ -262,10 +262,16 @@ class RateLimiting:
         store = self._stores.get(identity)
         if store is None:
             store = self._stores[identity] = self._brokers.limit_store(url, layout)
-        failure = await store.put(owner_mark(queue), text)
+        failure = self._away(queue, source) or await store.put(owner_mark(queue), text)
         if failure is None:
             self._written[queue.key] = _Written(where, text, now)
         return failure
+
+    def _away(self, queue: TaskQueue, source: Source | BrokerFailure) -> BrokerFailure | None:
+        """Why the limiter could not be read, if it is the broker: it is not waited for again."""
+        if queue.spec.rate_limiter.redis is not None or isinstance(source, BrokerFailure):
+            return None
+        return self._readings.failure(source)
 
     async def _where(
         self, queue: TaskQueue, source: Source | BrokerFailure, now: float

@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from tests.builders import a_body, a_pool_body, a_secret
+import pytest
+from tests.builders import BROKER_URL, a_body, a_pool_body, a_secret
 from tests.simulation.world import World
 
 from umbel.brokers import failures
+from umbel.brokers.fake import FakeLimitStore
 from umbel.brokers.url import parse_broker_url
 from umbel.resources.rate_limits import RateLimits
 
@@ -164,3 +166,25 @@ async def test_a_redis_that_lost_what_it_held_has_the_limits_again():
     world.broker.limits.clear()
     await world.advance(32)
     assert list(world.broker.limits) == [("", OWNER)]
+
+
+async def test_a_broker_that_hangs_is_not_waited_for_once_more_to_write_limits(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Each TaskQueue with limits took 1.5 s of every turn, once it was time to write them again."""
+    world = a_world(rateLimits=[LIMIT])
+    await world.advance(20)
+    world.broker.hang(BROKER_URL)
+    await world.turn()
+    puts = 0
+
+    async def counted(*_: Any) -> None:
+        nonlocal puts
+        puts += 1
+
+    monkeypatch.setattr(FakeLimitStore, "put", counted)
+    await world.advance(60)
+    assert puts == 0
+    world.broker.failure = None
+    await world.advance(2)
+    assert puts == 1
