@@ -90,6 +90,26 @@ def test_nor_where_several_limits_hold(rates: list[float], burst: int):
     assert most(began, 1.0) <= min(rates) + burst
 
 
+@given(rate=st.sampled_from([3, 10, 30]), other=st.sampled_from([1, 20, 200]))
+def test_nor_where_tasks_under_a_limit_have_further_limits_in_part(rate: int, other: int):
+    """What one kind had booked ahead looked strange to the other, who forgot it: twice the rate."""
+    server, shared = Server(), limit(rate)
+    kinds = [
+        LimitedBucket(limits, server, True, lambda: server.now, lambda: 0.5)
+        for limits in ((shared,), (shared, limit(other, task="**")))
+    ]
+    began: list[float] = []
+    for kind in kinds:
+        kind.contents.extend(range(10_000))
+    for _ in range(2000):
+        for kind in kinds:
+            while kind.can_consume():
+                began.append(server.now)
+        server.now += 0.003
+    assert most(began, 1.0) <= rate + 1
+    assert len(began) > 0.9 * rate * 6 - 2
+
+
 @given(rate=RATES, workers=st.integers(1, 12), late=st.floats(0, 0.01))
 def test_nearly_the_whole_rate_is_used(rate: float, workers: int, late: float):
     seconds = max(2.0, min(60.0, 200 / rate))

@@ -65,7 +65,7 @@ class Limiter:
         buckets = [*map(bucket_of, limits)]
         flat = [second for bucket in buckets for second in bucket]
         times = [
-            f"{second * MICROSECONDS:.3f}" for second in (ahead, gcra.LATE, gcra.CLOCKS, *flat)
+            f"{second * MICROSECONDS:.3f}" for second in (ahead, gcra.LATE, gcra.STRANGE, *flat)
         ]
 
         def ask(redis: Any, prefix: str) -> Any:

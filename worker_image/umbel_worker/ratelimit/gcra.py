@@ -30,8 +30,9 @@ LATE = 0.015
 """Seconds; a booking that was not used for so long is void. (1 - SHARE) x 1 s."""
 
 
-CLOCKS = 0.001
-"""Seconds; a TAT so much later than any booking leaves it is not of this rate, or of this clock."""
+STRANGE = MOST_AHEAD + 0.001
+"""Seconds; a TAT that is so much beyond a full bucket's was left by no booking, however far ahead:
+it is not of this rate, or not of this clock."""
 
 
 class Bucket(NamedTuple):
@@ -74,7 +75,7 @@ def book(
     slack = 0.0 if ahead else LATE
     for told, bucket in zip(tats, buckets):
         full = bucket.tolerance + bucket.interval
-        strange = told > now + full + ahead + CLOCKS  # of a lower rate, or of a clock gone back
+        strange = told > now + full + STRANGE  # of a lower rate, or of a clock gone back
         tat = now + full if strange else max(told, now - slack)
         start.append(tat)
         first = tat - bucket.tolerance
@@ -99,7 +100,7 @@ for i, key in ipairs(KEYS) do
   local interval, tolerance = tonumber(ARGV[2 * i + 3]), tonumber(ARGV[2 * i + 4])
   local tat = tonumber(redis.call('GET', key) or 0)
   local full = tolerance + interval
-  if tat > now + full + ahead + tonumber(ARGV[4]) then
+  if tat > now + full + tonumber(ARGV[4]) then
     tat = now + full
     redis.call('SET', key, string.format('%.1f', tat), 'PX', math.ceil(full / 1000) + 1000)
   else
@@ -120,6 +121,6 @@ local first = 0
 if #KEYS == 1 then first = start[1] - tonumber(ARGV[6]) - now end
 return {number, string.format('%.1f', first), '0'}
 """
-"""KEYS: the TAT of each limit. ARGV: want, ahead, LATE, CLOCKS, then each limit's interval and
+"""KEYS: the TAT of each limit. ARGV: want, ahead, LATE, STRANGE, then each limit's interval and
 tolerance; times in microseconds. Returns how many were booked, when the first may begin, when to
 ask again."""
