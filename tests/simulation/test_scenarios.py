@@ -43,10 +43,8 @@ def every_task_comes_to_its_end(of: Results) -> bool:
 
 
 def at_least_as_many_start_in_time_as_under_keda(of: Results) -> bool:
-    # where connections are short, umbel leaves a tenth of them to everybody else
-    spared = 5 if of.name == "budget" else 0
     keda = max(of.others[name].total.within_target for name in ("keda", "keda-tuned"))
-    return of.umbel.total.within_target >= keda - spared
+    return of.umbel.total.within_target >= keda
 
 
 def about_as_many_start_in_time_as_where_keda_sizes_umbels_own_pods(of: Results) -> bool:

@@ -34,15 +34,15 @@ def setting(scenario: Scenario, seed: int = 1) -> Setting:
     return scenario.make(random.Random(seed))  # noqa: S311 - a simulation, no secret
 
 
-def taskqueue(*pools: Mapping[str, Any], name: str = "shop") -> TaskQueue:
-    """A TaskQueue with these pools, through the operator's own parser."""
+def taskqueue(*pools: Mapping[str, Any], name: str = "shop", **broker: Any) -> TaskQueue:
+    """A TaskQueue with these pools and fields of its broker, through the operator's own parser."""
     return parse(
         {
             "metadata": {"namespace": "default", "name": name, "uid": name, "generation": 1},
             "spec": {
                 "app": "shop.celery",
                 "image": "registry.example/shop:1",
-                "broker": {"urlSecretRef": {"name": "broker", "key": "url"}},
+                "broker": {"urlSecretRef": {"name": "broker", "key": "url"}} | broker,
                 "pools": list(pools),
             },
         }
@@ -229,7 +229,7 @@ def later(chance: random.Random) -> Setting:
 
 
 def budget(chance: random.Random) -> Setting:
-    """200 TaskQueues on a broker that admits fewer connections than their pods would make."""
+    """200 TaskQueues that may use a broker's 400 connections, fewer than their pods would make."""
     runtime = shapes.lognormal(20.0, 0.5)
     names = [f"team-{n:03}" for n in range(200)]
     some = [
@@ -238,13 +238,15 @@ def budget(chance: random.Random) -> Setting:
         for _ in range(5)
     ]
     pools = (_long(5, queues=[name]) for name in names)
+    all_of_them = {"maxConnections": 400}  # without it a tenth would be left to everybody else
     return Setting(
         taskqueues=tuple(
-            taskqueue(pool, name=name) for name, pool in zip(names, pools, strict=True)
+            taskqueue(pool, name=name, protection=all_of_them)
+            for name, pool in zip(names, pools, strict=True)
         ),
         arrivals=sorted(some),
         seconds=8 * MINUTE,
-        max_connections=400,
+        max_connections=all_of_them["maxConnections"],
     )
 
 
