@@ -14,6 +14,7 @@ from tests.integration.worker.versions import VERSIONS
 from umbel.autoscaling.snapshot import WorkerView
 from umbel.autoscaling.worker_report import TaskTotals, WorkerReport
 from umbel.brokers.factory import KombuBrokers
+from umbel.brokers.worker_events import LAST_WORD_SECONDS
 from umbel.brokers.workers import Listener
 from umbel.spec.model import RedisLayout
 
@@ -107,7 +108,7 @@ def test_a_worker_says_what_it_does_and_goes_on_while_it_stops(
         scene.events.open("gate")
     for listener, worker in zip(listeners, workers, strict=True):
         worker.wait_exit(10)
-        until("said goodbye", listener.views, lambda views: not views, 3)
+        until("said goodbye", listener.views, lambda views: not views, LAST_WORD_SECONDS + 3)
 
 
 def test_every_pool_reports_while_it_is_busy_and_while_it_stops(
@@ -134,7 +135,7 @@ def test_every_pool_reports_while_it_is_busy_and_while_it_stops(
         scenes[pool].events.open("gate")
     for pool, listener in listeners.items():
         workers[pool].wait_exit(12)
-        until("said goodbye", listener.views, lambda views: not views, 3)
+        until("said goodbye", listener.views, lambda views: not views, LAST_WORD_SECONDS + 3)
 
 
 def test_what_became_of_tasks_is_counted(scene: Scene, listen: Listen) -> None:
