@@ -92,7 +92,7 @@ services: venv
 	@hack/tools brokers
 	@hack/tools celery
 	@hack/tools prometheus
-	.venv/bin/pytest -n 3 --dist worksteal -m 'not e2e and not matrix' tests/contract tests/integration tests/monitoring
+	.venv/bin/pytest -n 4 --dist worksteal -m 'not e2e and not matrix' tests/contract tests/integration tests/monitoring
 	.venv/bin/pytest -q -m matrix tests/integration/worker
 
 # Python's own `operator` would be hidden by a package of that name.

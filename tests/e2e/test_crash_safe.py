@@ -78,4 +78,4 @@ def test_the_tasks_of_a_killed_pod_start_again_within_5_s_and_no_others(
         assert "TasksReturned" in reasons
 
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)

@@ -3,13 +3,10 @@
 import time
 from collections.abc import Callable
 
-import pytest
 from tests.e2e.brokers import Broker, RedisDatabase
 from tests.e2e.cluster import eventually, throughout
 from tests.e2e.conftest import on_each_broker
 from tests.e2e.stories import NewStory, pool
-
-pytestmark = pytest.mark.alone
 
 TICKS = 2 * 2.0
 """Seconds: two of them."""
