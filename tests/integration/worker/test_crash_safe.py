@@ -56,11 +56,12 @@ def recover(scene: RedisScene) -> int:
     return sum(contract.run(scene.client, contract.recover(one)) for one in incarnations(scene))
 
 
-def settled(scene: RedisScene, count: int, seconds: float = 20) -> None:
-    """So many tasks have ended, each once, and nothing waits or is held."""
+def settled(scene: RedisScene, count: int, *workers: Worker, seconds: float = 20) -> None:
+    """So many tasks have ended, each once, and nothing waits or is held; else workers' words."""
     until("all have ended", lambda: len(scene.events.counts("end")), lambda n: n == count, seconds)
     until("nothing is held", scene.held, lambda n: n == 0)
-    assert set(scene.events.counts("start").values()) == {1}
+    started = scene.events.counts("start")
+    assert set(started.values()) == {1}, (started, *(worker.log() for worker in workers))
     assert scene.ready() == 0
 
 
@@ -84,7 +85,7 @@ def test_a_connection_cut_four_times_repeats_no_running_task(redis_scene: RedisS
               lambda seen: seen == (200, 4, 0), 30)  # fmt: skip
     scene.events.open("g")
 
-    settled(scene, 4)
+    settled(scene, 4, worker)
     leaves_nothing(scene, worker)
 
 

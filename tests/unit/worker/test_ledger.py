@@ -1,9 +1,12 @@
 """What a process knows of the messages that it holds."""
 
+from types import SimpleNamespace
+
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from umbel_worker.crashsafe.ledger import Ledger
+from umbel_worker.redis_contract import Incarnation
 from umbel_worker.status import Status
 
 
@@ -40,3 +43,27 @@ def test_what_redis_did_not_hear_is_remembered(
     ledger.settle("t", "L", "message")
     assert ledger.settled == {"t": ("L", "message")}
     assert ledger.kept == {}
+
+
+def test_a_channel_that_is_lost_while_it_joins_answers_for_nothing(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What ran was the lost channel's already, which nobody knew: it was put back, and ran again.
+    def put_back(*_: object, **__: object) -> int:
+        raise RedisConnectionError
+
+    held = [SimpleNamespace(tag="t"), SimpleNamespace(tag="not begun")]
+    channel = SimpleNamespace(
+        global_keyprefix="", pool=None, qos=SimpleNamespace(held=set(), adopt=lambda *_: None)
+    )
+    ledger.incarnation = Incarnation("id", "w@h", None, "unacked", "unacked_index", 0.0)
+    ledger._predecessors_done = True
+    monkeypatch.setattr(Ledger, "renew", lambda *_: 2)
+    monkeypatch.setattr(Ledger, "records", lambda _: held)
+    monkeypatch.setattr(Ledger, "_put_back", put_back)
+
+    with pytest.raises(RedisConnectionError):
+        ledger.join(channel)
+
+    assert ledger.known() == {"t"}
+    assert list(ledger.channels) == []

@@ -156,13 +156,13 @@ class Ledger:
             self._settle(tag, how)
             self.settled.pop(tag, None)
         records = self.records()
-        self._attach(channel, {record.tag for record in records})
         known = self.known() | channel.qos.held
         left = [record for record in records if record.tag not in known]
         count = self._put_back(left, mark=False)
         if count:  # what was settled since the server was asked is not there any more
             log.warning("umbel: %d messages that had not begun are back in their queues", count)
-        self.channels.add(channel)
+        # Last: a channel that is lost while it joins answers for nothing yet.
+        self._attach(channel, {record.tag for record in records})
 
     def _register(self, channel: Any) -> None:
         incarnation = contract.Incarnation(
@@ -212,6 +212,7 @@ class Ledger:
         return same and other.id != self.own().id
 
     def _attach(self, channel: Any, held: "set[str]") -> None:
+        self.channels.add(channel)
         kept, self.kept = self.kept, {}
         for tag, message in kept.items():
             if tag in held:
