@@ -155,11 +155,15 @@ def _round(cluster: Cluster, sides: list[Side], number: int) -> None:
 
 
 def _victim(side: Side, *, by_force: bool) -> Json:
-    """SIGKILL to a pod that had none, as the kubelet restarts a container later each time."""
+    """SIGKILL to a pod that had none, as the kubelet restarts a container later each time.
+
+    Its status tells of the last one a moment later.
+    """
+    killed = {one.pod for one in side.kills}
 
     def candidates() -> list[Json]:
         ready = [pod for pod in side.story.pods("long") if _is_ready(pod)]
-        chosen = [pod for pod in ready if bool(_restarts(pod)) == by_force]
+        chosen = [pod for pod in ready if (pod["metadata"]["name"] in killed) == by_force]
         if len(ready) < LEAST_READY:
             return []
         return chosen or (ready if by_force else [])
@@ -170,10 +174,6 @@ def _victim(side: Side, *, by_force: bool) -> Json:
 def _statuses(pod: Json) -> list[Json]:
     found: list[Json] = pod["status"].get("containerStatuses") or []
     return found
-
-
-def _restarts(pod: Json) -> int:
-    return sum(status["restartCount"] for status in _statuses(pod))
 
 
 def _is_ready(pod: Json) -> bool:
