@@ -236,8 +236,7 @@ class Scene:
         """Start one as the operator does, on the Celery version asked for (`versions.py`).
 
         `python` is an interpreter of one's own instead, `runtime` where `umbel_worker` is. Stock
-        Celery gets the same options, and nothing of umbel; `more` joins its environment. `host` is
-        what its node name ends with: in a cluster, the pod's name.
+        Celery gets the same but nothing of umbel. `more` joins the environment, `host` is the pod.
         """
         port = port or free_port()
         home = self.events.home

@@ -10,6 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
+from tests.unit.cli.conversions import Convert, Result
+from tests.unit.cli.looking import REDIS, Site
 
 from umbel.cli.main import main
 
@@ -126,3 +128,20 @@ def umbel(capsys: pytest.CaptureFixture[str]) -> Umbel:
         return code, said.out, said.err
 
     return run
+
+
+@pytest.fixture
+def convert(umbel: Umbel, tmp_path: Path) -> Convert:
+    def run(*bodies: Any, options: tuple[str, ...] = ()) -> Result:
+        file = tmp_path / "given.yaml"
+        file.write_text(yaml.safe_dump_all(bodies))
+        return Result(*umbel("convert", "-f", str(file), *options))
+
+    return run
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    site = Site()
+    yield site
+    assert site.brokers.broker(REDIS).open_readers == 0

@@ -3,9 +3,8 @@
 import copy
 import io
 import json
-import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
@@ -13,90 +12,18 @@ from typing import Any
 import pytest
 import yaml
 from tests.unit.cli.conftest import Umbel
+from tests.unit.cli.conversions import (
+    BROKER,
+    Convert,
+    a_deployment,
+    a_scaled_object,
+    page_blocks,
+)
 
 from umbel.cli.convert.celery_options import worker_of
 from umbel.cli.convert.notes import CannotConvert
 from umbel.cli.main import main
 from umbel.spec.parse import parse
-
-MIGRATING = Path(__file__).parents[3] / "docs" / "migrating.md"
-
-BROKER = {
-    "name": "CELERY_BROKER_URL",
-    "valueFrom": {"secretKeyRef": {"name": "shop-broker", "key": "url"}},
-}
-
-
-def a_deployment(args: str = "-A shop.celery worker -Q emails -c 4", **changes: Any) -> Any:
-    """Of the worker `shop-emails`; `changes` are laid over its container, pod and spec."""
-    container = {
-        "name": "celery",
-        "image": "registry.example/shop:1",
-        "command": ["celery"],
-        "args": args.split(),
-        "env": [BROKER],
-    } | changes.pop("container", {})
-    pod = {"containers": [container]} | changes.pop("pod", {})
-    labels = {"app": "shop-emails"}
-    template = {"metadata": {"labels": labels}, "spec": pod}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": changes.pop("name", "shop-emails")},
-        "spec": {"selector": {"matchLabels": labels}, "template": template} | changes,
-    }
-
-
-def a_scaled_object(*triggers: Any, **spec: Any) -> Any:
-    return {
-        "apiVersion": "keda.sh/v1alpha1",
-        "kind": "ScaledObject",
-        "metadata": {"name": "shop-emails"},
-        "spec": {"scaleTargetRef": {"name": "shop-emails"}, "triggers": list(triggers)} | spec,
-    }
-
-
-def redis(queue: str = "emails", length: str = "5", **metadata: str) -> Any:
-    return {
-        "type": "redis",
-        "metadata": {"address": "redis:6379", "listName": queue, "listLength": length, **metadata},
-    }
-
-
-def rabbitmq(queue: str = "emails", **metadata: str) -> Any:
-    return {"type": "rabbitmq", "metadata": {"queueName": queue, **metadata}}
-
-
-def page_blocks() -> list[str]:
-    """The Deployment with its ScaledObject, and what they become."""
-    return re.findall(r"```yaml\n(.*?)```", MIGRATING.read_text(), re.DOTALL)[:2]
-
-
-class Result:
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def spec(self) -> Any:
-        return yaml.safe_load(self.out)["spec"]
-
-    @property
-    def pool(self) -> Any:
-        [pool] = self.spec["pools"]
-        return pool
-
-
-Convert = Callable[..., Result]
-
-
-@pytest.fixture
-def convert(umbel: Umbel, tmp_path: Path) -> Convert:
-    def run(*bodies: Any, options: tuple[str, ...] = ()) -> Result:
-        file = tmp_path / "given.yaml"
-        file.write_text(yaml.safe_dump_all(bodies))
-        return Result(*umbel("convert", "-f", str(file), *options))
-
-    return run
 
 
 def test_a_plain_deployment_becomes_a_taskqueue_that_is_good(
@@ -363,99 +290,6 @@ def test_deployments_that_differ_are_refused_with_what_differs(convert: Convert)
 
     assert (done.code, done.out) == (2, "")
     assert "differ in app, image" in done.err
-
-
-def test_a_scaled_object_says_the_size(convert: Convert):
-    scaled = a_scaled_object(
-        redis(activationListLength="3", databaseIndex="1"),
-        redis("emails\x06\x163", "7"),
-        minReplicaCount=1,
-        maxReplicaCount=20,
-        pollingInterval=5,
-        cooldownPeriod=120,
-        fallback={"failureThreshold": 3, "replicas": 4},
-        advanced={
-            "horizontalPodAutoscalerConfig": {
-                "behavior": {
-                    "scaleUp": {"stabilizationWindowSeconds": 10},
-                    "scaleDown": {"stabilizationWindowSeconds": 300, "policies": []},
-                }
-            }
-        },
-    )
-    done = convert(a_deployment(replicas=3), scaled)
-
-    assert done.code == 0, done.err
-    assert done.pool["queues"] == ["emails"]
-    assert done.pool["scaling"] == {
-        "minReplicas": 1,
-        "maxReplicas": 20,
-        "scaleUp": {"stabilizationSeconds": 10},
-        "scaleDown": {"stabilizationSeconds": 300},
-        "onBrokerUnavailable": "Fallback",
-        "fallbackReplicas": 4,
-        "target": {"type": "Backlog", "tasksPerReplica": 5},
-    }
-    for word in (
-        "activationListLength", "databaseIndex", "pollingInterval", "cooldownPeriod",
-        "failureThreshold", "scaleDown.policies", "the smallest, 5, is taken",
-    ):  # fmt: skip
-        assert word in done.err
-    assert "spec.replicas" not in done.err, "the ScaledObject sets it"
-
-
-TRIGGERS: dict[str, tuple[Any, Any]] = {
-    "KEDA's default of Redis": (
-        {"type": "redis", "metadata": {"listName": "emails"}},
-        {"type": "Backlog", "tasksPerReplica": 5},
-    ),
-    "KEDA's default of RabbitMQ": (rabbitmq(), {"type": "Backlog", "tasksPerReplica": 20}),
-    "RabbitMQ": (rabbitmq(value="9"), {"type": "Backlog", "tasksPerReplica": 9}),
-    "an old name": (rabbitmq(queueLength="8"), {"type": "Backlog", "tasksPerReplica": 8}),
-    "a rate": (rabbitmq(mode="MessageRate", value="9"), None),
-    "no number": (redis(length="many"), None),
-    "something else": ({"type": "cron", "metadata": {}}, None),
-}
-
-
-@pytest.mark.parametrize(("trigger", "want"), TRIGGERS.values(), ids=TRIGGERS.keys())
-def test_a_trigger_becomes_the_target(convert: Convert, trigger: Any, want: Any):
-    done = convert(a_deployment(), a_scaled_object(trigger))
-
-    assert done.code == 0, done.err
-    assert done.pool["scaling"].get("target") == want
-    assert (done.pool["scaling"]["minReplicas"], done.pool["scaling"]["maxReplicas"]) == (0, 100)
-
-
-def test_the_variable_that_keda_reads_names_the_broker(convert: Convert):
-    ref = {"secretKeyRef": {"name": "rabbit", "key": "amqp"}}
-    env = [{"name": "QUEUE_HOST", "valueFrom": ref}]
-    done = convert(
-        a_deployment(container={"env": env}), a_scaled_object(rabbitmq(hostFromEnv="QUEUE_HOST"))
-    )
-
-    assert done.spec["broker"]["urlSecretRef"] == {"name": "rabbit", "key": "amqp"}
-    assert done.spec["env"] == env, "the application may read it under this name"
-
-
-def test_a_queue_of_the_trigger_is_the_pools_where_the_worker_names_none(convert: Convert):
-    done = convert(a_deployment("-A shop worker -c 1"), a_scaled_object(redis("emails")))
-
-    assert done.pool["queues"] == ["emails"]
-
-
-def test_a_queue_that_the_worker_does_not_take_is_left_out(convert: Convert):
-    done = convert(a_deployment(), a_scaled_object(redis("other")))
-
-    assert done.pool["queues"] == ["emails"]
-    assert "queue other is not among those of the worker" in done.err
-
-
-def test_a_paused_scaled_object_is_a_paused_taskqueue(convert: Convert):
-    scaled = a_scaled_object(redis())
-    scaled["metadata"]["annotations"] = {"autoscaling.keda.sh/paused": "true"}
-
-    assert convert(a_deployment(), scaled).spec["paused"] == "Scaling"
 
 
 def without(body: Any, *path: str) -> Any:
