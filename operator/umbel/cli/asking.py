@@ -82,10 +82,13 @@ def add_to(commands: Commands) -> None:
     _add_completion(commands)
 
 
-def _command(commands: Commands, name: str, **texts: Any) -> argparse.ArgumentParser:
-    command = commands.add_parser(
-        name, formatter_class=argparse.RawDescriptionHelpFormatter, **texts
-    )
+def a_command(commands: Commands, name: str, **texts: Any) -> argparse.ArgumentParser:
+    """One whose epilog is printed as it is written."""
+    return commands.add_parser(name, formatter_class=argparse.RawDescriptionHelpFormatter, **texts)
+
+
+def _placed(commands: Commands, name: str, **texts: Any) -> argparse.ArgumentParser:
+    command = a_command(commands, name, **texts)
     command.add_argument("-n", "--namespace", help="where to look (default: the context's)")
     command.add_argument("--context", help="of the kubeconfig (default: the current one)")
     return command
@@ -107,7 +110,7 @@ def _add_output(command: argparse.ArgumentParser) -> None:
 
 
 def _add_top(commands: Commands) -> None:
-    command = _command(
+    command = _placed(
         commands,
         "top",
         help="show all pools, live",
@@ -132,7 +135,7 @@ def _add_top(commands: Commands) -> None:
 
 
 def _add_explain(commands: Commands) -> None:
-    command = _command(
+    command = _placed(
         commands,
         "explain",
         help="say why the pools of a TaskQueue have their sizes",
@@ -153,7 +156,7 @@ def _explain(given: argparse.Namespace) -> int:
 
 
 def _add_doctor(commands: Commands) -> None:
-    command = _command(
+    command = _placed(
         commands,
         "doctor",
         help="look at cluster, rights, broker and workers",
@@ -180,12 +183,12 @@ def _doctor(given: argparse.Namespace) -> int:
 
 
 def _add_convert(commands: Commands) -> None:
-    command = commands.add_parser(
+    command = a_command(
+        commands,
         "convert",
         help="make a TaskQueue of a Deployment and a ScaledObject",
         description="Writes a TaskQueue from Celery Deployments and KEDA's ScaledObjects.",
         epilog=CONVERT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument(
         "-f",
@@ -222,12 +225,12 @@ def _convert(given: argparse.Namespace) -> int:
 
 
 def _add_completion(commands: Commands) -> None:
-    command = commands.add_parser(
+    command = a_command(
+        commands,
         "completion",
         help="complete commands in a shell",
         description="Prints what a shell reads at its start to complete umbel's commands.",
         epilog=COMPLETION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("shell", choices=completion.SHELLS)
     command.set_defaults(act=_completion)

@@ -72,11 +72,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_run(commands: asking.Commands) -> None:
-    running = commands.add_parser(
+    running = asking.a_command(
+        commands,
         "run",
         help="run the operator until it is told to stop",
         epilog=RUN,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     running.add_argument(
         "--namespace",
@@ -88,12 +88,12 @@ def _add_run(commands: asking.Commands) -> None:
 
 
 def _add_verify(commands: asking.Commands) -> None:
-    verifying = commands.add_parser(
+    verifying = asking.a_command(
+        commands,
         "verify",
         help="say whether an installation works",
         description="Asks the cluster for TaskQueues and the operator whether it is ready.",
         epilog=VERIFY,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verifying.add_argument("--operator", metavar="URL", help="as in http://umbel-metrics:8080")
     verifying.add_argument(
@@ -103,12 +103,12 @@ def _add_verify(commands: asking.Commands) -> None:
 
 
 def _add_check(commands: asking.Commands) -> None:
-    checking = commands.add_parser(
+    checking = asking.a_command(
+        commands,
         "check",
         help="say what is wrong with the TaskQueues of a file, without a cluster",
         description="Checks every TaskQueue of the files by the rules of the CRD and the operator.",
         epilog=CHECK,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     checking.add_argument("-o", "--output", choices=("text", "json"), default="text")
     checking.set_defaults(act=lambda given: check.check(given.file, given.namespace, given.output))
@@ -116,12 +116,12 @@ def _add_check(commands: asking.Commands) -> None:
 
 
 def _add_render(commands: asking.Commands) -> None:
-    rendering = commands.add_parser(
+    rendering = asking.a_command(
+        commands,
         "render",
         help="print the objects that the operator would create",
         description="Prints the objects of every TaskQueue of the files, without owner references.",
         epilog=RENDER,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     rendering.add_argument("-o", "--output", choices=("yaml", "json"), default="yaml")
     rendering.add_argument(
@@ -142,8 +142,10 @@ def _add_files(command: argparse.ArgumentParser) -> None:
 
 
 def _add_simulate(commands: asking.Commands) -> None:
-    simulating = commands.add_parser(
-        "simulate", help="see a TaskQueue at work in virtual time, beside KEDA and the HPA"
+    simulating = asking.a_command(
+        commands,
+        "simulate",
+        help="see a TaskQueue at work in virtual time, beside KEDA and the HPA",
     )
     simulate.add_arguments(simulating)
     simulating.set_defaults(act=simulate.run)

@@ -6,7 +6,7 @@ what is real stands in docs/simulate.md.
 
 import json
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,7 +45,6 @@ class UnusableError(Exception):
 
 def add_arguments(command: ArgumentParser) -> None:
     """Describe the command."""
-    command.formatter_class = RawDescriptionHelpFormatter
     command.description = (
         "Lets time pass over a TaskQueue: tasks arrive as a trace or a scenario says, pods start\n"
         "and end, and the operator's own decision sizes the pools, beside models of KEDA and the\n"

@@ -1,8 +1,7 @@
 """Real Celery workers under umbel's runtime, and what their broker and their tasks say about them.
 
-Workers are started as the operator starts them. Each `Scene` is one queue on a broker of its own
-(on Redis, a database of its own, because messages that are not acknowledged are counted per
-database).
+Workers are started as the operator starts them. Each `Scene` is one queue on a broker of its own:
+on Redis, on a database of its own, where alone messages that are not acknowledged are counted.
 """
 
 import contextlib
@@ -258,9 +257,9 @@ class Scene:
         included = [] if stock else ["-I", BOOT_MODULE]
         command = [python or python_of(celery), "-m", "celery", "-A", app, "worker", *included,
                    "-Q", self.queue, "-c", str(concurrency), "-P", pool, "-O", "fair",
-                   "-n", f"w{port}@{host}",
                    "--prefetch-multiplier", str(config.prefetch_multiplier),
-                   "--without-gossip", "--without-mingle", "-l", "INFO"]  # fmt: skip
+                   "-n", f"w{port}@{host}", "--without-gossip", "--without-mingle",
+                   "-l", "INFO"]  # fmt: skip
         log = home / f"worker-{len(self._workers)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
