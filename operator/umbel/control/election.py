@@ -116,6 +116,7 @@ class Election:
 
     async def _step(self) -> None:
         found = await self._leases.read_lease(self._campaign.namespace, self._campaign.name)
+        led = self.elected
         self._see(found)
         if not self._may_take(found):
             return
@@ -128,7 +129,7 @@ class Election:
             now=self._clock.now_rfc3339_micro(),
         )
         made = await self._leases.write_lease(wanted)
-        if found is None or not self.term or found.holder != self._campaign.identity:
+        if found is None or not led or found.holder != self._campaign.identity:
             self.term += 1
             self.epoch = int(made.version or 0)
             log.info("leads: %s", _how(found, self._campaign.identity))
@@ -159,7 +160,7 @@ def _how(found: Lease | None, identity: str) -> str:
     if found is None:
         return "the lease is new"
     if found.holder == identity:
-        return "the lease was held before a restart"
+        return "the lease is its own already: of before a restart, or of a write without an answer"
     if not found.holder:
         return "the lease was given up"
     return f"{found.holder} has not renewed the lease for {found.seconds} s"

@@ -168,6 +168,24 @@ async def test_a_leader_that_somebody_replaced_meanwhile_begins_a_new_term():
     assert story.candidates["a"].term == 2
 
 
+async def test_a_lease_that_was_taken_without_an_answer_begins_a_new_term():
+    # One that had led before found the lease its own, and renewed it for ever with no circle.
+    story = Story("a", "b")
+    await story.step("a", "b")
+    story.advance(10)
+    await story.step("b", "a")
+    await story.candidates["b"].give_up()
+    story.leases.lose_answers = True
+    await story.step("a")
+    story.leases.lose_answers = False
+
+    await story.step("a")
+
+    assert story.leaders() == ["a"]
+    assert story.candidates["a"].term == 2
+    assert story.candidates["a"].epoch > story.candidates["b"].epoch
+
+
 async def test_a_renewal_whose_answer_was_lost_makes_the_lease_no_longer():
     story = Story("a")
     await story.step("a")
