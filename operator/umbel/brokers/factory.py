@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+from umbel.brokers.limits_in_turn import LimitsInTurn
 from umbel.brokers.rabbitmq import RabbitMQReader
 from umbel.brokers.rabbitmq_http import ManagementAPI
 from umbel.brokers.rabbitmq_limits import RabbitMQLimitStore
@@ -77,12 +78,12 @@ class KombuBrokers:
             return None
         return RedisHoldings(broker, layout, self._timeout)
 
-    def limit_store(self, url: str, layout: RedisLayout) -> RedisLimitStore | RabbitMQLimitStore:
+    def limit_store(self, url: str, layout: RedisLayout) -> LimitsInTurn:
         """As `Brokers.limit_store`."""
         broker = parse_broker_url(url)
         if broker.kind is Kind.REDIS:
-            return RedisLimitStore(broker, layout.key_prefix, self._timeout)
-        return RabbitMQLimitStore(broker, self._timeout)
+            return LimitsInTurn(RedisLimitStore(broker, layout.key_prefix, self._timeout))
+        return LimitsInTurn(RabbitMQLimitStore(broker, self._timeout))
 
     def commands(self, url: str, layout: RedisLayout) -> Commands:
         """As `Brokers.commands`."""

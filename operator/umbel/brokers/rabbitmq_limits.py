@@ -5,6 +5,7 @@ message takes the place of the last. The queue is made when there is a first lim
 """
 
 import asyncio
+import threading
 from typing import Any, Final
 
 import amqp
@@ -34,14 +35,16 @@ class RabbitMQLimitStore:
         connection = amqp_connection(
             self._url, self._timeout, "umbel operator: rate limits", read_timeout=self._timeout
         )
+        over = threading.Event()
         try:
             async with asyncio.timeout(self._timeout):
-                await asyncio.to_thread(_put, connection, task_queue, limits)
+                await asyncio.to_thread(_put, connection, task_queue, limits, over)
         except (amqp.AMQPError, OSError) as error:
             if isinstance(error, amqp.AccessRefused) and DEFINITIONS_KEY in str(error):
                 return failures.forbidden(self._url, "leave the rate limits", _RIGHTS)
             return failure(self._url, error, self._timeout)
         finally:
+            over.set()  # a thread that was not to be woken must not write later, over a newer text
             cut(connection)  # wakes the thread, where it still waits
         return None
 
@@ -49,8 +52,11 @@ class RabbitMQLimitStore:
         """As `LimitStore.close`."""
 
 
-def _put(connection: Any, task_queue: str, limits: str) -> None:
+def _put(connection: Any, task_queue: str, limits: str, over: threading.Event) -> None:
     connection.connect()
+    if over.is_set():
+        cut(connection)
+        return
     channel, queue = connection.channel(), definitions_queue(task_queue)
     channel.queue_declare(queue, durable=True, auto_delete=False, arguments=DEFINITIONS_ARGUMENTS)
     message = amqp.Message(limits, content_type="application/json", delivery_mode=PERSISTENT)

@@ -15,32 +15,16 @@ RIGHTS: Final = "+hset +hdel and the keys *umbel.limits"
 
 
 class RedisLimitStore:
-    """`umbel.control.ports.LimitStore` of one database of one Redis; connects for each write.
-
-    Writes are seldom, and several TaskQueues may be due at the same time.
-    """
+    """`umbel.control.ports.LimitStore` of one database of one Redis; connects for each write."""
 
     def __init__(self, url: BrokerURL, prefix: str, timeout_seconds: float) -> None:
         self._url = url
         self._key = definitions_key(prefix)
         self._timeout = timeout_seconds
         self._client = redis_client.client(url, timeout_seconds)
-        self._one_at_a_time = asyncio.Lock()
-        self._failed: tuple[float, BrokerFailure] | None = None
-        """When the last write ended that did not go through."""
 
     async def put(self, task_queue: str, limits: str) -> BrokerFailure | None:
         """As `LimitStore.put`."""
-        clock = asyncio.get_running_loop().time
-        asked_at = clock()
-        async with self._one_at_a_time:
-            if self._failed is not None and self._failed[0] >= asked_at:
-                return self._failed[1]  # who waited for one that failed does not try it again
-            failure = await self._put(task_queue, limits)
-            self._failed = (clock(), failure) if failure is not None else None
-            return failure
-
-    async def _put(self, task_queue: str, limits: str) -> BrokerFailure | None:
         try:
             async with asyncio.timeout(self._timeout):
                 await (
