@@ -5,6 +5,7 @@ Celery's own parser would import the application; here only the words count. The
 """
 
 import argparse
+import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from umbel.cli.convert.notes import CannotConvert
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "ash"})
 _BEFORE: Final = frozenset({"exec"})
 _OPERATORS: Final = frozenset({"&&", "||", ";", "|", "&"})
+_ASSIGNMENT: Final = re.compile(r"\w+=.*", re.DOTALL)
 _VARIABLE: Final = re.compile(r"\$\((\w+)\)|\$\{(\w+)\}|\$(\w+)")
 
 
@@ -47,8 +49,12 @@ def worker_of(words: Sequence[str], variables: Mapping[str, str]) -> Worker | No
     if _shell(plain):
         script = _parts(plain[-1])
         found = next((part for part in script if _is_worker(part)), None)
-        around = "; ".join(shlex.join(part) for part in script if part is not found)
-        return None if found is None else _parsed(found, around)
+        if found is None:
+            return None
+        start = next(n for n, word in enumerate(found) if not _ASSIGNMENT.fullmatch(word))
+        others = [shlex.join(part) for part in script if part is not found]
+        names = [word.partition("=")[0] for word in found[:start]]
+        return _parsed(found[start:], "; ".join([*others, *names]))
     return _parsed(plain, "") if _is_worker(plain) else None
 
 
@@ -89,7 +95,10 @@ def _parts(script: str) -> list[list[str]]:
 
 def _is_worker(words: Sequence[str]) -> bool:
     position = _celery(words)
-    return position is not None and "worker" in words[position:]
+    if position is None or "worker" not in words[position:]:
+        return False
+    # not the value of an option: `celery -A worker beat` runs none
+    return "worker" in _parser().parse_known_args(list(words[position + 1 :]))[1]
 
 
 def _celery(words: Sequence[str]) -> int | None:
@@ -129,7 +138,11 @@ def _dest(name: str) -> str:
 
 
 def _number(text: str) -> int:
-    return int(float(text))
+    value = float(text)
+    if not math.isfinite(value):
+        message = f"{text} is no number of anything"
+        raise argparse.ArgumentTypeError(message)
+    return int(value)
 
 
 _TEXTS: Final = {

@@ -140,7 +140,9 @@ def _pool(
     if container.get("resources"):
         found["resources"] = container["resources"]
     selector = (spec.get("selector") or {}).get("matchLabels") or {}
-    overlay = pod.overlay(template, container, selector, notes)
+    overlay = environment.without_passwords(
+        pod.overlay(template, container, selector, notes), "spec.template", notes
+    )
     _say_what_differs(overlay, notes)
     return found | ({"podTemplate": overlay} if overlay else {})
 

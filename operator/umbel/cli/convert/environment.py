@@ -4,12 +4,11 @@ No value of a Secret is ever read here. A URL that is written down is not passed
 password, and its place is a Secret.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from umbel.cli.convert.notes import Notes
+from umbel.cli.convert.notes import Notes, hidden
 from umbel.spec import environment
 
 BROKER_NAMES: Final = (
@@ -20,7 +19,6 @@ BROKER_NAMES: Final = (
 
 RESULT_NAMES: Final = ("CELERY_RESULT_BACKEND", "RESULT_BACKEND")
 
-_PASSWORD: Final = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 _OPTIONS: Final = {
     "CELERY_WORKER_AUTOSCALE": "--autoscale",
     "CELERY_WORKER_CONCURRENCY": "--concurrency",
@@ -95,7 +93,37 @@ def _stays(one: Variable, path: str, notes: Notes) -> bool:
     if name in BROKER_NAMES and "value" in one:
         notes.add(where, "left out: put its value into the Secret of the URL")
         return False
-    if _PASSWORD.search(str(one.get("value", ""))):
+    return _is_open(one, where, notes)
+
+
+def without_passwords(value: Any, path: str, notes: Notes) -> Any:
+    """This part of a pod without the passwords in it.
+
+    A variable that holds one is left out; anywhere else the password becomes `***`.
+    """
+    if isinstance(value, str):
+        if hidden(value) == value:
+            return value
+        notes.add(path, "holds a password, which is left out: put it into a Secret")
+        return hidden(value)
+    if isinstance(value, Mapping):
+        return {k: without_passwords(one, f"{path}.{k}", notes) for k, one in value.items()}
+    if isinstance(value, list):
+        kept = ((n, one) for n, one in enumerate(value) if not _drops(one, path, notes))
+        return [without_passwords(one, f"{path}[{n}]", notes) for n, one in kept]
+    return value
+
+
+def _drops(one: Any, path: str, notes: Notes) -> bool:
+    """Whether it is a variable whose value is a URL with a password."""
+    if not (path.endswith(".env") and isinstance(one, Mapping)):
+        return False
+    return "valueFrom" not in one and not _is_open(one, f"{path}[{one.get('name')}]", notes)
+
+
+def _is_open(one: Variable, where: str, notes: Notes) -> bool:
+    value = str(one.get("value", ""))
+    if hidden(value) != value:
         notes.add(where, "left out: its value holds a password; put it into a Secret")
         return False
     return True
