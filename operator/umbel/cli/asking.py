@@ -1,4 +1,4 @@
-"""The arguments of the commands that ask a cluster; what they do is imported when they are run."""
+"""The arguments of the commands for people at work; what they do is imported when they are run."""
 
 import argparse
 from typing import Any, TypeAlias
@@ -14,12 +14,13 @@ examples:
   umbel top --once -o json     for a script
   kubectl umbel top -n shop    the same, where kubectl-umbel is on the PATH
 
-columns:
+columns of the table, which --sort puts into order:
   REPLICAS    pods there are / pods that demand and limits want
   WAITING     tasks in the pool's queues; - where it is not known
   RUNNING     tasks that workers hold: they run, were taken ahead, or wait for their time
   BUSY        slots that run a task
   OLDEST      how long the oldest waiting task has waited, or a lower bound of it
+  ARRIVALS/S  tasks that come in a second
   REASON      why this size: umbel explain NAME says it in sentences
   STATE       Ready, or the condition that is not as it should be
 

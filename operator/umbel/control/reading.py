@@ -86,12 +86,21 @@ class Readings:
         One broker's failure or slowness is its own (`umbel.control.attempts`).
         """
         await asyncio.gather(*(self._leave(source) for source in self._open.keys() - wanted.keys()))
-        opened = {source: self._open.get(source) or self._enter(source) for source in wanted}
+        entered = {source: self._entered(source) for source in wanted}
+        opened = {source: one for source, one in entered.items() if isinstance(one, _Open)}
         await settle({one.attempts: wanted[source] for source, one in opened.items()})
         return {
             source: Heard(result=one.attempts.result(), workers=one.listener.views())
-            for source, one in opened.items()
+            if isinstance(one, _Open)
+            else Heard(result=one, workers={})
+            for source, one in entered.items()
         }
+
+    def _entered(self, source: Source) -> _Open | BrokerFailure:
+        try:
+            return self._open.get(source) or self._enter(source)
+        except Exception as error:  # noqa: BLE001 - costs its own broker only
+            return _bug(error)
 
     def due_in(self) -> float | None:
         """Seconds until a broker that could not be read is tried again; None where all could."""
@@ -152,12 +161,17 @@ def _promised(reader: BrokerReader) -> Callable[[Collection[str]], Awaitable[Bro
         try:
             return await reader.read(queues)
         except Exception as error:  # noqa: BLE001 - the outermost edge of a task of its own
-            kind = type(error).__name__
-            log.error("a broker's reader raised %s at %s", kind, _places(error))
-            message = f"the read failed with {kind}: a bug of umbel; its log says where"
-            return BrokerFailure(reason="InternalError", message=message)
+            return _bug(error)
 
     return read
+
+
+def _bug(error: Exception) -> BrokerFailure:
+    """A failure in place of an error that should not be."""
+    kind = type(error).__name__
+    log.error("reading a broker raised %s at %s", kind, _places(error))
+    message = f"the read failed with {kind}: a bug of umbel; its log says where"
+    return BrokerFailure(reason="InternalError", message=message)
 
 
 def _places(error: BaseException) -> str:

@@ -104,4 +104,4 @@ def _divide(limit: RateLimit, holders: Sequence[Asking]) -> dict[Process, Share]
         return {}
     burst = max(1, limit.burst // len(holders))
     rate, can = room(limit, burst * len(holders)), sum(one.can for one in holders)
-    return {one.process: Share(rate * one.can / can, burst) for one in holders}
+    return {one.process: Share(rate * (one.can / can), burst) for one in holders}

@@ -202,16 +202,19 @@ async def _other_passwords(scene: Scene) -> AsyncIterator[None]:
     """The servers take another one from now on, and end the connections made with the last."""
     scene.rabbitmq.api("/api/users/guest", "PUT", b'{"password": "n3w", "tags": "administrator"}')
     scene.rabbitmq.password = "n3w"
+    guest = b'{"password": "guest", "tags": "administrator"}'
     with redis.Redis(port=scene.redis.port) as client:
         client.config_set("requirepass", "n3w")
         client.client_kill_filter(_type="normal", skipme=True)
         for one in (scene.to_amqp, scene.to_management):
             await one.close()
             await one.start()
-        yield
-        client.config_set("requirepass", "")
-    scene.rabbitmq.api("/api/users/guest", "PUT", b'{"password": "guest", "tags": "administrator"}')
-    scene.rabbitmq.password = "guest"
+        try:
+            yield
+        finally:  # the servers are those of all these tests
+            client.config_set("requirepass", "")
+            scene.rabbitmq.api("/api/users/guest", "PUT", guest)
+            scene.rabbitmq.password = "guest"
 
 
 async def test_passwords_that_change_and_secrets_that_follow(scene: Scene):

@@ -1,6 +1,7 @@
 """Whether a TaskQueue's broker answers, from here, and what it says."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from umbel.spec.model import TaskQueue
 
 TRY_SECONDS: Final = 5.0
 
-_IN_CLUSTER: Final = (".svc", ".svc.cluster.local", ".cluster.local")
+_IN_CLUSTER: Final = (".svc", ".cluster.local")
 _UNREACHED: Final = frozenset({failures.UNREACHABLE, failures.TIMEOUT})
 
 Describe: TypeAlias = Callable[[BrokerURL, float], Awaitable[Mapping[str, Any] | BrokerFailure]]
@@ -102,13 +103,13 @@ def _elsewhere(queue: TaskQueue) -> str:
 
 
 async def _is_known(url: BrokerURL) -> bool:
-    """Whether its host has an address."""
-    try:
-        loop = asyncio.get_running_loop()
-        await loop.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
-    except OSError:
-        return False
-    return True
+    """Whether its host, or one of its Sentinels', has an address."""
+    loop = asyncio.get_running_loop()
+    for host, port in url.sentinels or ((url.host, url.port),):
+        with contextlib.suppress(OSError, UnicodeError):  # such as a label of over 63 characters
+            await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            return True
+    return False
 
 
 def _not_here(
@@ -207,6 +208,8 @@ async def _limiter(queue: TaskQueue, tools: Tools) -> list[Finding]:
     if ref is None:
         return []
     area = Area(object=f"{queue.namespace}/{queue.name}", name="limiter")
+    if not await tools.may_read(queue.namespace, ref.name):
+        return [_no_right(area, queue, ref.name, tools)]
     text = await tools.credentials.url(queue.namespace, ref, 0.0)
     if isinstance(text, BrokerFailure):
         return [area.fail(text.message)]
@@ -216,5 +219,7 @@ async def _limiter(queue: TaskQueue, tools: Tools) -> list[Finding]:
         return [area.fail(f"its URL cannot be used: {error}", f"correct the Secret {ref.name}")]
     info = await tools.describe_redis(url, TRY_SECONDS)
     if isinstance(info, BrokerFailure):
-        return [_not_here(area, queue, url, area.fail(info.message), tools)]
+        failure = area.fail(info.message)
+        away = info.reason in _UNREACHED
+        return [_not_here(area, queue, url, failure, tools) if away else failure]
     return list(redis.server(area, info))
