@@ -45,17 +45,31 @@ def worker_of(words: Sequence[str], variables: Mapping[str, str]) -> Worker | No
     Raises:
         CannotConvert: it is one, but its options cannot be read.
     """
-    plain = [_filled(word, variables) for word in words]
+    plain, script = _commands(words, variables)
+    found = next((part for part in script if _is(part, "worker")), None)
+    if found is None:
+        return None
     if _shell(plain):
-        script = _parts(plain[-1])
-        found = next((part for part in script if _is_worker(part)), None)
-        if found is None:
-            return None
         start = next(n for n, word in enumerate(found) if not _ASSIGNMENT.fullmatch(word))
         others = [shlex.join(part) for part in script if part is not found]
         names = [word.partition("=")[0] for word in found[:start]]
         return _parsed(found[start:], "; ".join([*others, *names]))
-    return _parsed(plain, "") if _is_worker(plain) else None
+    return _parsed(found, "")
+
+
+def runs(words: Sequence[str], variables: Mapping[str, str], command: str) -> bool:
+    """Whether these words start `celery ... COMMAND`; arguments, errors: those of `worker_of`."""
+    return any(_is(part, command) for part in _commands(words, variables)[1])
+
+
+def _commands(
+    words: Sequence[str], variables: Mapping[str, str]
+) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """The words with their variables filled in, and the commands in them: a shell may run many."""
+    plain = [_filled(word, variables) for word in words]
+    if not any("celery" in word for word in plain):
+        return plain, []
+    return plain, _parts(plain[-1]) if _shell(plain) else [plain]
 
 
 def _filled(text: str, variables: Mapping[str, str]) -> str:
@@ -93,12 +107,12 @@ def _parts(script: str) -> list[list[str]]:
     return [part for part in parts if part]
 
 
-def _is_worker(words: Sequence[str]) -> bool:
+def _is(words: Sequence[str], command: str) -> bool:
     position = _celery(words)
-    if position is None or "worker" not in words[position:]:
+    if position is None or command not in words[position:]:
         return False
-    # not the value of an option: `celery -A worker beat` runs none
-    return "worker" in _parser().parse_known_args(list(words[position + 1 :]))[1]
+    # not the value of an option: `celery -A worker beat` runs no worker
+    return command in _parser().parse_known_args(list(words[position + 1 :]))[1]
 
 
 def _celery(words: Sequence[str]) -> int | None:

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any
 
 import yaml
 
@@ -12,6 +12,7 @@ from umbel.cli.check import NO_UID
 from umbel.cli.convert import deployment, scaled_object
 from umbel.cli.convert.assemble import Wishes, assemble
 from umbel.cli.convert.notes import CannotConvert, Note
+from umbel.cli.convert.selection import name_of, select
 from umbel.cli.manifests import Manifest, ManifestError, read
 from umbel.spec.faults import Fault, InvalidSpec
 from umbel.spec.model import Profile
@@ -19,14 +20,6 @@ from umbel.spec.parse import parse
 
 GOOD, FAULTY, UNUSABLE = 0, 1, 2
 """Exit codes: as of `umbel check`."""
-
-SCALED_OBJECT: Final = "ScaledObject"
-_INSTEAD: Final = {
-    "StatefulSet": "umbel runs workers as Deployments: they need no names of their own",
-    "ScaledJob": "a worker takes task after task, and so does a pool: convert the Deployment",
-    "HorizontalPodAutoscaler": "umbel sizes the pool itself; delete it when you move over",
-}
-"""Kinds that are worth a word; others in the files are passed over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,25 +53,20 @@ def convert(asked: Asked) -> int:
 
 
 def _converted(manifests: Sequence[Manifest], asked: Asked) -> tuple[dict[str, Any], list[Note]]:
-    items = list(_items(one.body for one in manifests))
-    extra = [
-        Note(object=f"{kind}/{_name(item)}", path="kind", reason=_INSTEAD[kind])
-        for item in items
-        if (kind := str(item.get("kind"))) in _INSTEAD
-    ]
-    scaled = [_safely(scaled_object.convert, one) for one in _of(SCALED_OBJECT, items)]
+    chosen = select(list(_items(one.body for one in manifests)))
+    scaled = [_safely(scaled_object.convert, one) for one in chosen.scaled]
     hint = next((one.hint for one in scaled if one.hint), None)
     profile = Profile(asked.profile) if asked.profile else None
     found = [
         _safely(lambda body: deployment.convert(body, profile, hint), one)
-        for one in _of("Deployment", items)
+        for one in chosen.deployments
     ]
     if not found:
         message = "the files hold no Deployment: give the one that runs `celery worker` with -f"
         raise CannotConvert(message)
     wishes = Wishes(name=asked.name, broker=_secret(asked.broker_secret))
     body, notes = assemble(found, scaled, wishes)
-    return json.loads(json.dumps(body)), [*notes, *extra]
+    return json.loads(json.dumps(body)), [*notes, *chosen.notes]
 
 
 def _safely(made: Any, body: Mapping[str, Any]) -> Any:
@@ -87,7 +75,7 @@ def _safely(made: Any, body: Mapping[str, Any]) -> Any:
         return made(body)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         message = (
-            f"{body.get('kind')}/{_name(body)} is not as Kubernetes takes it "
+            f"{body.get('kind')}/{name_of(body)} is not as Kubernetes takes it "
             f"({type(error).__name__}): try kubectl apply --dry-run=server"
         )
         raise CannotConvert(message) from error
@@ -102,15 +90,6 @@ def _items(bodies: Iterable[Any]) -> Iterable[Mapping[str, Any]]:
             yield from _items(body["items"])
         else:
             yield body
-
-
-def _of(kind: str, items: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [item for item in items if item.get("kind") == kind]
-
-
-def _name(body: Mapping[str, Any]) -> str:
-    metadata = body.get("metadata")
-    return str(metadata.get("name", "")) if isinstance(metadata, Mapping) else ""
 
 
 def _secret(text: str | None) -> Mapping[str, str] | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from umbel.cli.convert import environment, pod, pool
+from umbel.cli.convert import celery_options, environment, pod, pool
 from umbel.cli.convert.celery_options import Worker, worker_of
 from umbel.cli.convert.notes import CannotConvert, Notes
 from umbel.spec.model import Profile
@@ -89,9 +89,8 @@ def _worker(spec: Json, notes: Notes) -> tuple[Json, Worker]:
     """The container that runs Celery, and how."""
     for container in spec.get("containers") or ():
         env = container.get("env") or ()
-        words = [*(container.get("command") or ()), *(container.get("args") or ())]
         given = environment.literals(env)
-        worker = worker_of([str(word) for word in words], given)
+        worker = worker_of(_words(container), given)
         if worker is None:
             continue
         extra = worker_of(["celery", "worker", *environment.options(env)], given)
@@ -110,6 +109,24 @@ def _worker(spec: Json, notes: Notes) -> tuple[Json, Worker]:
         "image's own entry point does, write them out in the Deployment"
     )
     raise CannotConvert(message)
+
+
+def runs(body: Json, command: str) -> bool:
+    """Whether a container of a Deployment runs `celery ... COMMAND`; malformed ones raise anything.
+
+    Raises:
+        CannotConvert: its shell's words, or its options, cannot be read.
+    """
+    pod = ((body.get("spec") or {}).get("template") or {}).get("spec") or {}
+    return any(
+        celery_options.runs(_words(one), environment.literals(one.get("env") or ()), command)
+        for one in pod.get("containers") or ()
+    )
+
+
+def _words(container: Json) -> list[str]:
+    words = [*(container.get("command") or ()), *(container.get("args") or ())]
+    return [str(word) for word in words]
 
 
 def _shared(spec: Json, container: Json, worker: Worker) -> dict[str, Any]:
