@@ -5,8 +5,8 @@ another server takes over, Sentinel ends the connections to the last one, so nob
 there. The Sentinels themselves are asked without a password: a URL has no place for theirs.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 import redis.asyncio.sentinel
 import redis.sentinel
@@ -20,6 +20,7 @@ _SENTINEL_SECONDS: Final = 0.4
 """For one Sentinel: there are two more, and a read has 1.5 s."""
 
 Address = tuple[str, int]
+Told = TypeVar("Told")
 
 
 def client(url: BrokerURL, options: Mapping[str, Any]) -> "redis.asyncio.Redis":
@@ -39,6 +40,22 @@ def blocking_client(url: BrokerURL, options: Mapping[str, Any]) -> redis.Redis:
         "", **options
     )
     return found
+
+
+def name_of_group(url: BrokerURL) -> str:
+    """What Sentinels call the only group that they watch; kombu's `master_name`. Blocks.
+
+    Raises:
+        redis.sentinel.MasterNotFoundError: as `in_charge`, or no Sentinel answers.
+    """
+    made: Any = _AskedBlocking
+    return str(made(url.sentinels, sentinel_kwargs=_options(Retry)).first(_only_name))
+
+
+def _only_name(groups: Any) -> str:
+    in_charge(groups)
+    [name] = groups
+    return str(name)
 
 
 def in_charge(groups: Any) -> Address:
@@ -78,10 +95,14 @@ class _Asked(redis.asyncio.sentinel.Sentinel):
 class _AskedBlocking(redis.sentinel.Sentinel):
     def discover_master(self, service_name: str) -> Address:  # noqa: ARG002 - redis-py's
         """As above."""
+        return self.first(in_charge)
+
+    def first(self, read: Callable[[Any], Told]) -> Told:
+        """What the first Sentinel tells in which that can be read."""
         failure: Exception | None = None
         for sentinel in self.sentinels:
             try:
-                return in_charge(sentinel.sentinel_masters())
+                return read(sentinel.sentinel_masters())
             except (exceptions.ConnectionError, exceptions.TimeoutError) as error:
                 failure = failure or error
             finally:

@@ -9,12 +9,13 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+import redis
 from kombu import pidbox
 from kombu.connection import Connection
 from kombu.exceptions import KombuError
 
 from umbel.autoscaling.snapshot import BrokerFailure
-from umbel.brokers import failures
+from umbel.brokers import failures, redis_sentinel
 from umbel.brokers.url import BrokerURL
 
 REPLY_SECONDS: Final = 1.0
@@ -40,24 +41,33 @@ async def active_queues(
     """
     try:
         async with asyncio.timeout(MOST_SECONDS):
-            replies = await asyncio.to_thread(_ask, text, key_prefix)
-    except (KombuError, OSError) as error:
+            replies = await asyncio.to_thread(_ask, url, text, key_prefix)
+    except (KombuError, OSError, redis.exceptions.ConnectionError) as error:
         return failures.unreachable(url, error)
     except Exception as error:  # noqa: BLE001 - each client library has errors of its own
         return failures.refused(url, error, "look which commands the user may send")
     return _by_node(replies)
 
 
-def _ask(text: str, key_prefix: str) -> Iterable[Any]:
-    options: dict[str, object] = {"max_retries": 1, "interval_start": 0}
-    if key_prefix:
-        options["global_keyprefix"] = key_prefix
+def _ask(url: BrokerURL, text: str, key_prefix: str) -> Iterable[Any]:
+    options = _options(url, key_prefix)
     with _connect(text, connect_timeout=REPLY_SECONDS, transport_options=options) as connection:
         mailbox = _mailbox(
             _NAMESPACE, type="fanout", connection=connection, accept=["json"], serializer="json"
         )
         replies = mailbox.multi_call("active_queues", timeout=REPLY_SECONDS)
         return list(replies or ())
+
+
+def _options(url: BrokerURL, key_prefix: str) -> dict[str, object]:
+    """Of kombu's transport."""
+    options: dict[str, object] = {"max_retries": 1, "interval_start": 0}
+    if key_prefix:
+        options["global_keyprefix"] = key_prefix
+    if url.sentinels:
+        options["master_name"] = redis_sentinel.name_of_group(url)
+        options["sentinel_fanout_compat"] = True  # workers with kombu < 5.4 have another channel
+    return options
 
 
 def _by_node(replies: Iterable[Any]) -> dict[str, frozenset[str]]:

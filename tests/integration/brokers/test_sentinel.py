@@ -19,8 +19,10 @@ from tests.integration.brokers.support import (
 from tests.integration.brokers.test_workers import NODE, UMBEL, nap, publish, worker
 from tests.integration.servers import REDIS_COMMAND, REDIS_START_SECONDS, RedisServer
 
-from umbel.autoscaling.snapshot import BrokerResult
+from umbel.autoscaling.snapshot import BrokerFailure, BrokerResult
+from umbel.brokers import roll_call
 from umbel.brokers.factory import KombuBrokers
+from umbel.brokers.url import parse_broker_url
 from umbel.brokers.worker_commands import WorkerReply
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
@@ -157,6 +159,38 @@ async def test_the_channels_of_an_older_kombu_are_heard_too(group: Group):
         want = {b"/0.celeryev/worker.heartbeat.umbel", b"/{db}.celeryev/worker.heartbeat.umbel"}
         await eventually("it listens to both", channels, lambda seen: seen == want)
     await listener.close()
+
+
+async def test_whoever_takes_tasks_answers_a_roll_call(group: Group, tmp_path: Path):
+    async def answered() -> object:
+        return await roll_call.active_queues(parse_broker_url(group.url), group.url, "")
+
+    with worker(group.url, tmp_path / "log", "-Q", "emails"):
+        await eventually(
+            "it answers", answered, lambda seen: seen == {NODE: frozenset({"emails"})}, 30
+        )
+
+
+async def test_a_roll_call_is_heard_by_workers_with_an_older_kombu(group: Group):
+    with redis.Redis.from_url(group.primary.url()) as client, client.pubsub() as old:
+        old.subscribe("/{db}.celery.pidbox")
+        assert old.get_message(timeout=5)  # that it listens
+
+        await roll_call.active_queues(parse_broker_url(group.url), group.url, "")
+
+        heard = old.get_message(timeout=5)
+    assert heard
+    assert heard["type"] == "message"
+
+
+async def test_a_roll_call_where_no_sentinel_answers_says_so(group: Group):
+    group.sentinel.stop()
+
+    answer = await roll_call.active_queues(parse_broker_url(group.url), group.url, "")
+
+    assert isinstance(answer, BrokerFailure)
+    assert answer.reason == "Unreachable"
+    assert PASSWORD not in answer.message
 
 
 async def test_the_connections_are_one_for_a_reader_and_none_to_the_sentinel(group: Group):
