@@ -2,7 +2,8 @@
 
 What a circle remembers is worth something only while nobody else wrote. So whoever is elected again
 after somebody else was begins as a new operator does; while the same lease is merely in doubt (the
-API server is away), the circle rests and keeps what it knows.
+API server is away), the circle rests and keeps what it knows. What the cluster is like is listed
+anew then: the watches, which were away as well, are back some seconds later only.
 
 Who stands by is warm: its watches fill the cache, and it lists as the leader does. It asks no
 broker, decides nothing and writes nothing. A term begins with a new listing, made after the lease
@@ -112,8 +113,11 @@ class Tenure:
         """Stand for election for ever; end the term and give up the lease when cancelled."""
         try:
             while True:
+                certain = self._candidate.leads()
                 pause = await self._candidate.step()
                 self._stepped_at = self._clock.monotonic()
+                if not certain and self._candidate.leads():
+                    self._lister.expire()
                 await self._follow()
                 await self._pass(pause)
         finally:
@@ -131,7 +135,7 @@ class Tenure:
 
     def _begin_term(self) -> None:
         self._term = self._candidate.term
-        self._lister.expire()
+        self._lister.expire()  # also where a new term follows on the last one's heels
         self._circle = self._make_circle()
         self._turning = asyncio.create_task(self._circle.run())
 

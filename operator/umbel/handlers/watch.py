@@ -21,16 +21,17 @@ CHILDREN = {
     "Pod": ("", "v1", "pods"),
 }
 
-PAUSES_SECONDS: Final = (1.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 60.0)
-"""Between two tries of a watch that goes on failing; the last is repeated."""
+PAUSES_SECONDS: Final = (1.0, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0)
+"""Between two tries of a watch that goes on failing; the last is repeated. So a watch is back 10 s
+after the API server is."""
 
 
 class _ForEver(Iterable[float]):
     """kopf's pauses between tries, in seconds, without an end.
 
-    kopf gives up after its own pauses, and a watch that is given up ends the whole operator. Where
-    single namespaces are watched, one of them may be deleted, and its rights with it: that must not
-    end the others.
+    kopf gives up after its own pauses, 54 s, and a watch that is given up ends the whole operator.
+    An API server that is away for a minute must not do that. Nor must a namespace that is watched
+    and deleted, and the rights in it with it: that would end the others.
     """
 
     def __iter__(self) -> Iterator[float]:
@@ -58,14 +59,14 @@ async def watch(
         clusterwide=not namespaces,
         namespaces=namespaces,
         standalone=True,
-        settings=settings(namespaces),
+        settings=settings(),
         registry=registry(cache),
         stop_flag=stop,
         ready_flag=begun,
     )
 
 
-def settings(namespaces: Sequence[str] = ()) -> kopf.OperatorSettings:
+def settings() -> kopf.OperatorSettings:
     """Settings of kopf: bounded waits, no Events of its own, nothing scanned, nothing stored."""
     chosen = kopf.OperatorSettings()
     chosen.scanning.disabled = True  # would ask for the right to list namespaces and CRDs
@@ -77,8 +78,7 @@ def settings(namespaces: Sequence[str] = ()) -> kopf.OperatorSettings:
     chosen.watching.chunk_size = 500
     chosen.networking.connect_timeout = 10
     chosen.networking.request_timeout = 30
-    if namespaces:
-        chosen.networking.error_backoffs = _ForEver()
+    chosen.networking.error_backoffs = _ForEver()
     for _, _, plural in CHILDREN.values():
         chosen.watching.label_selectors[plural] = MANAGED
     return chosen

@@ -20,15 +20,22 @@ class Candidate:
         self.term = 0
         self.holder = "b"
         self.elected = False
+        self.in_doubt = False
+        """Whether the lease has run out, and nobody else has it."""
         self.gave_up = False
 
     def leads(self) -> bool:
-        return self.elected
+        return self.elected and not self.in_doubt
 
     def write_seconds(self) -> float:
         return 5.0 if self.elected else 0.0
 
     async def step(self) -> float:
+        return 0.001
+
+    async def renew(self) -> float:
+        """A step in which the lease is certain again."""
+        self.in_doubt = False
         return 0.001
 
     async def give_up(self) -> None:
@@ -136,6 +143,24 @@ async def test_a_term_lost_and_won_between_two_looks_has_a_circle_of_its_own(ope
     await operator.until(lambda: len(operator.begun) == 2)
 
     assert operator.ended == operator.begun[:1]
+
+
+async def test_a_lease_that_is_certain_again_lets_the_same_circle_go_on_with_a_new_listing(
+    operator: Operator,
+):
+    """The watches are away as long as the API server, and some seconds longer."""
+    operator.elect(1)
+    await operator.until(lambda: len(operator.begun) == 1)
+    await operator.lister.list_if_due(operator.clock.monotonic())
+    operator.candidate.in_doubt = True
+    await operator.until(lambda: operator.tenure.role().startswith("leads, but not for certain"))
+    assert operator.lister.is_known("default")
+
+    operator.candidate.step = operator.candidate.renew
+    await operator.until(lambda: operator.tenure.role() == "leads")
+
+    assert not operator.lister.is_known("default"), "what was known is decided upon"
+    assert len(operator.begun) == 1
 
 
 async def test_an_election_that_nobody_looks_at_is_no_healthy_operator(operator: Operator):
