@@ -36,6 +36,9 @@ class Settings:
     this one leads alone, and nobody else may run."""
     lease_name: str = "umbel"
     """UMBEL_LEASE_NAME: of that Lease."""
+    lease_deployment: str = ""
+    """UMBEL_LEASE_DEPLOYMENT: of the operators, beside that Lease, which goes when it goes. Empty:
+    the Lease stays."""
     pod_name: str = ""
     """UMBEL_POD_NAME: by which this operator holds the Lease. Empty: the host's name and a random
     number."""
@@ -83,6 +86,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         watch_namespaces=_namespaces(environ, "UMBEL_WATCH_NAMESPACES"),
         lease_namespace=environ.get("UMBEL_LEASE_NAMESPACE") or default.lease_namespace,
         lease_name=environ.get("UMBEL_LEASE_NAME") or default.lease_name,
+        lease_deployment=environ.get("UMBEL_LEASE_DEPLOYMENT") or default.lease_deployment,
         pod_name=environ.get("UMBEL_POD_NAME") or default.pod_name,
     )
 

@@ -63,6 +63,7 @@ class Release:
         """Every object of the release; those without a namespace are taken for its own."""
         found = kubectl("-n", self.namespace, "get", KINDS, LABEL, "-oname")
         found += kubectl("get", OF_THE_CLUSTER, LABEL, "-oname")
+        found += kubectl("-n", self.namespace, "get", "lease/umbel", "--ignore-not-found", "-oname")
         return [*found.split(), *self._records().split()]
 
     def _records(self) -> str:

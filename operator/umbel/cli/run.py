@@ -115,6 +115,7 @@ def _candidate(cluster: Kubernetes, clock: SystemClock, settings: Settings) -> C
     campaign = Campaign(
         namespace=settings.lease_namespace,
         name=settings.lease_name,
+        deployment=settings.lease_deployment,
         identity=settings.pod_name or f"{socket.gethostname()}-{secrets.token_hex(4)}",
     )
     return Election(cluster, clock, campaign)

@@ -16,7 +16,7 @@ from kubernetes.aio.client.exceptions import ApiException
 
 from umbel.cluster.errors import ClusterError, Conflict, NotFound
 from umbel.cluster.fence import Fence, check, guarding, tracing, unfenced
-from umbel.cluster.lease import Lease, body_of, lease_of
+from umbel.cluster.lease import Lease, Owner, body_of, lease_of, owner_of
 from umbel.cluster.objects import DELETION_COST, FIRST_TO_GO
 from umbel.resources.names import API_VERSION, FIELD_MANAGER, KIND, MANAGED_BY, MANAGED_BY_LABEL
 
@@ -212,6 +212,15 @@ class Kubernetes:
             return lease_of(await self._request("GET", path, within=LEASE_TIMEOUT))
         except NotFound:
             return None
+
+    async def owner(self, namespace: str, deployment: str) -> Owner:
+        """A Deployment, as an object that goes when it goes names it.
+
+        Raises:
+            NotFound: there is none.
+        """
+        path = _path("Deployment", namespace, deployment)
+        return owner_of(await self._request("GET", path, within=LEASE_TIMEOUT))
 
     async def write_lease(self, lease: Lease) -> Lease:
         """Create a Lease, or replace the very version it names.

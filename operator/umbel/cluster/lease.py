@@ -3,11 +3,14 @@
 Its times are for people: nobody compares them with a clock of his own, as clocks differ.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 API_VERSION = "coordination.k8s.io/v1"
+
+Owner: TypeAlias = Mapping[str, Any]
+"""An entry of `ownerReferences`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,8 @@ class Lease:
     """How often the holder changed."""
     version: str = ""
     """resourceVersion that a write replaces; empty: there is no such object yet."""
+    owners: Sequence[Owner] = ()
+    """`ownerReferences`: with the last of them goes the lease."""
 
     def taken(self, holder: str, *, seconds: int, now: str) -> "Lease":
         """The same lease renewed by its holder, or with another one."""
@@ -48,6 +53,13 @@ class Lease:
         return replace(self, holder="", seconds=1, renewed=now)
 
 
+def owner_of(raw: Mapping[str, Any]) -> Owner:
+    """This object, as one that it owns names it."""
+    metadata = raw["metadata"]
+    named = {"name": metadata["name"], "uid": metadata["uid"]}
+    return {"apiVersion": raw["apiVersion"], "kind": raw["kind"], **named}
+
+
 def lease_of(raw: Mapping[str, Any]) -> Lease:
     """Read what the API sends."""
     metadata, spec = raw["metadata"], raw.get("spec") or {}
@@ -60,14 +72,17 @@ def lease_of(raw: Mapping[str, Any]) -> Lease:
         renewed=spec.get("renewTime") or "",
         transitions=spec.get("leaseTransitions") or 0,
         version=metadata.get("resourceVersion", ""),
+        owners=metadata.get("ownerReferences") or (),
     )
 
 
 def body_of(lease: Lease) -> dict[str, Any]:
     """What to send."""
-    metadata = {"namespace": lease.namespace, "name": lease.name}
+    metadata: dict[str, Any] = {"namespace": lease.namespace, "name": lease.name}
     if lease.version:
         metadata["resourceVersion"] = lease.version
+    if lease.owners:
+        metadata["ownerReferences"] = list(lease.owners)
     times = {"acquireTime": lease.acquired, "renewTime": lease.renewed}
     return {
         "apiVersion": API_VERSION,

@@ -5,21 +5,26 @@
    who do so, the API server lets one through.
 2. The holder counts from the moment *before* he sent his last renewal, and stops a margin earlier.
    All others began to wait after that moment, so he has stopped when the first of them may begin.
-3. Times in the Lease are for people; no clock is compared with another machine's.
+3. Where the Lease vanishes, whoever does not lead at that moment waits as long: its holder, who is
+   perhaps not the last one that he saw, may not have looked since.
+4. Times in the Lease are for people; no clock is compared with another machine's.
 
 The client library's own election is not used: it reads the wall clock, waits for answers without
 limit, ends at a broken connection, gives nothing up, and cannot say for how long it leads.
 
+The Lease belongs to the operator's Deployment and goes with it. One that is made anew while that
+happens has the owner that was known before, so that it goes, too.
+
 The trap: a machine whose clocks stand still while others' go on (a virtual machine that is paused)
 wakes in the belief that it leads, until its next look. What it writes until then, the leader puts
-right.
+right. And an operator that starts just after somebody deleted the Lease knows of no holder.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from umbel.cluster.errors import ClusterError, Conflict
-from umbel.cluster.lease import Lease
+from umbel.cluster.lease import Lease, Owner
 from umbel.control.ports import Clock, Leases
 
 log = logging.getLogger(__name__)
@@ -34,6 +39,8 @@ class Campaign:
     identity: str
     """Of this process: no other that lives has it. A pod's name will do, as its containers start
     one after the other: a restarted one finds the lease its own and need not wait."""
+    deployment: str = ""
+    """Of the operators, in the same namespace: the Lease goes with it. Empty: it stays."""
     lease_seconds: int = 10
     """After the holder's last renewal, so much passes before another one takes over."""
     margin_seconds: float = 2.0
@@ -53,7 +60,11 @@ class Election:
         self._campaign = campaign
         self._seen: Lease | None = None
         self._seen_at = 0.0
-        """When the newest version was first seen."""
+        """When the newest version was first seen, or that it is gone."""
+        self._vanished = False
+        """Whether there was a Lease, and is none."""
+        self._owner: Owner | None = None
+        """As last read."""
         self._ends_at = 0.0
         """Of the own lease, on the own clock."""
         self._trouble: str | None = None
@@ -116,44 +127,65 @@ class Election:
 
     async def _step(self) -> None:
         found = await self._leases.read_lease(self._campaign.namespace, self._campaign.name)
-        led = self.elected
+        led, leads = self.elected, self.leads()
         self._see(found)
-        if not self._may_take(found):
+        if not (leads and found is None) and not self._may_take(found):
             return
+        begins = found is None or not led or found.holder != self._campaign.identity
+        lease = found or Lease(namespace=self._campaign.namespace, name=self._campaign.name)
+        if begins:
+            lease = await self._owned(lease)
         # before the request: what the others see, they see later than this
         begun = self._clock.monotonic()
-        lease = found or Lease(namespace=self._campaign.namespace, name=self._campaign.name)
         wanted = lease.taken(
             self._campaign.identity,
             seconds=self._campaign.lease_seconds,
             now=self._clock.now_rfc3339_micro(),
         )
         made = await self._leases.write_lease(wanted)
-        if found is None or not led or found.holder != self._campaign.identity:
+        if begins:
             self.term += 1
             self.epoch = int(made.version or 0)
             log.info("leads: %s", _how(found, self._campaign.identity))
         self._see(made)
         self._ends_at = begun + self._campaign.lease_seconds
 
+    async def _owned(self, lease: Lease) -> Lease:
+        """With the Deployment as its owner, as far as it is known."""
+        if not self._campaign.deployment:
+            return lease
+        try:
+            self._owner = await self._leases.owner(
+                self._campaign.namespace, self._campaign.deployment
+            )
+        except ClusterError as error:
+            log.warning("nobody knows whose the lease is: %s", error)
+        return lease if self._owner is None else replace(lease, owners=(self._owner,))
+
     def _see(self, lease: Lease | None) -> None:
         before, self._seen = self._seen, lease
-        if lease is None or before is None or lease.version != before.version:
+        if _version(lease) != _version(before):
             self._seen_at = self._clock.monotonic()
+            self._vanished = lease is None
         if not self.elected and self._ends_at:
             self._ends_at = 0.0
             log.warning("leads no longer: the lease is %s's", self.holder or "nobody")
 
     def _may_take(self, lease: Lease | None) -> bool:
-        if lease is None or lease.holder in ("", self._campaign.identity):
-            return True
-        return self._clock.monotonic() - self._seen_at >= lease.seconds
+        waited = self._clock.monotonic() - self._seen_at
+        if lease is None:
+            return not self._vanished or waited >= self._campaign.lease_seconds
+        return lease.holder in ("", self._campaign.identity) or waited >= lease.seconds
 
     def _tell(self, error: ClusterError) -> None:
         """Once, until it is over."""
         if self._trouble is None:
             log.warning("the lease cannot be read or written: %s", error)
         self._trouble = str(error)
+
+
+def _version(lease: Lease | None) -> str:
+    return lease.version if lease is not None else ""
 
 
 def _how(found: Lease | None, identity: str) -> str:

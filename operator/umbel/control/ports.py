@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from umbel.autoscaling.snapshot import BrokerFailure, BrokerResult, WorkerView
 from umbel.brokers.redis_contract import Incarnation
 from umbel.brokers.worker_commands import WorkerReply
-from umbel.cluster.lease import Lease
+from umbel.cluster.lease import Lease, Owner
 from umbel.resources.rabbitmq_facts import Change, RabbitMQFacts, Refusal
 from umbel.spec.model import RedisLayout
 
@@ -63,6 +63,10 @@ class Leases(Protocol):
 
     async def write_lease(self, lease: Lease) -> Lease:
         """Create a Lease, or replace the very version it names; else `Conflict`."""
+        ...
+
+    async def owner(self, namespace: str, deployment: str) -> Owner:
+        """A Deployment, as an object that goes when it goes names it."""
         ...
 
 

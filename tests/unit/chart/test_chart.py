@@ -160,6 +160,7 @@ def test_hands_its_settings_to_the_operator(render: Render) -> None:
     assert environment(objects) == {
         "UMBEL_LEASE_NAMESPACE": "umbel-system",
         "UMBEL_LEASE_NAME": "umbel",
+        "UMBEL_LEASE_DEPLOYMENT": "umbel",
         "UMBEL_RUNTIME_IMAGE": "localhost/umbel-worker:dev",
         "UMBEL_RUNTIME_IMAGE_PULL_POLICY": "Never",
         "UMBEL_TICK_SECONDS": "0.5",

@@ -137,7 +137,10 @@ def test_the_releases_own_namespace_may_be_one_of_them(render: Render) -> None:
 
     found = {role["metadata"]["name"]: granted(role) for _, role in grants(objects)}
     assert found["umbel"] == NEEDED
-    assert list(found["umbel-leader"]) == [("coordination.k8s.io", "leases")]
+    assert list(found["umbel-leader"]) == [
+        ("coordination.k8s.io", "leases"),
+        ("apps", "deployments"),
+    ]
 
 
 @pytest.mark.parametrize("values", MODES.values(), ids=MODES.keys())
@@ -153,7 +156,9 @@ def test_the_leader_may_write_its_own_lease_in_its_own_namespace_and_no_other(
     assert [(rule.get("resourceNames"), rule["verbs"]) for rule in role["rules"]] == [
         ([name], ["get", "update"]),
         (None, ["create"]),
+        ([settings["UMBEL_LEASE_DEPLOYMENT"]], ["get"]),
     ]
+    assert called("Deployment", settings["UMBEL_LEASE_DEPLOYMENT"], objects, namespace)
     holders = [
         where
         for where, role in grants(objects)

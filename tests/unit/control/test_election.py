@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from tests.builders import VirtualClock
 
-from umbel.cluster.errors import ClusterError, Conflict
-from umbel.cluster.lease import Lease, body_of, lease_of
+from umbel.cluster.errors import ClusterError, Conflict, NotFound
+from umbel.cluster.lease import Lease, body_of, lease_of, owner_of
 from umbel.control.election import Alone, Campaign, Election
 
 
@@ -20,6 +20,9 @@ class FakeLeases:
         """Whether no answer comes."""
         self.lose_answers = False
         """Whether writes are done, and their answers lost."""
+        self.deployment: str | None = "uid-1"
+        """Its uid; None: there is none."""
+        self._versions = 0
 
     async def read_lease(self, namespace: str, name: str) -> Lease | None:
         self._answer()
@@ -31,11 +34,19 @@ class FakeLeases:
         if lease.version != version:
             message = "the object has been modified"
             raise Conflict(message, status=409)
-        self.lease = replace(lease, version=str(int(version or 0) + 1))
+        self._versions += 1
+        self.lease = replace(lease, version=str(self._versions))
         if self.lose_answers:
             message = "no answer"
             raise ClusterError(message)
         return self.lease
+
+    async def owner(self, namespace: str, deployment: str) -> dict[str, str]:
+        self._answer()
+        if self.deployment is None:
+            message = "there is no such Deployment"
+            raise NotFound(message, status=404)
+        return {"kind": "Deployment", "name": deployment, "uid": self.deployment}
 
     def _answer(self) -> None:
         if self.away:
@@ -52,7 +63,9 @@ class Story:
         self.candidates = {name: self.candidate(name) for name in names}
 
     def candidate(self, name: str) -> Election:
-        campaign = Campaign(namespace="umbel-system", name="umbel", identity=name)
+        campaign = Campaign(
+            namespace="umbel-system", name="umbel", identity=name, deployment="umbel"
+        )
         return Election(self.leases, self.clocks[name], campaign)
 
     def advance(self, seconds: float) -> None:
@@ -240,24 +253,96 @@ async def test_a_write_gets_no_longer_than_the_lease_and_none_begins_at_its_end(
     assert story.candidates["a"].write_seconds() == 0
 
 
-@pytest.mark.parametrize("seed", range(40))
-async def test_never_two_lead_whatever_is_stopped_lost_or_away(seed: int):
+async def test_a_lease_that_vanishes_is_made_anew_by_its_holder():
+    story = Story("a", "b")
+    await story.step("a", "b")
+    story.leases.lease = None
+
+    await story.step("b")
+    assert story.leaders() == ["a"], "b began while a had not looked"
+    await story.step("a", "b")
+
+    assert story.leaders() == ["a"]
+    assert story.candidates["a"].term == 2
+
+
+async def test_a_lease_that_vanishes_with_its_holder_is_made_anew_when_it_would_have_run_out():
+    story = Story("a", "b")
+    await story.step("a", "b")
+    story.leases.lease = None
+
+    waited = 0
+    while story.candidates["b"].leads() is False:
+        await story.step("b")
+        story.advance(1)
+        waited += 1
+
+    assert waited == 11
+    assert story.leaders() == ["b"]
+
+
+def owners(story: Story) -> list[str]:
+    assert story.leases.lease is not None
+    return [one["uid"] for one in story.leases.lease.owners]
+
+
+async def test_the_lease_belongs_to_the_deployment_of_whoever_leads():
+    story = Story("a", "b")
+    await story.step("a", "b")
+    assert owners(story) == ["uid-1"]
+    story.leases.deployment = "uid-2"  # uninstalled, and installed again at once
+    await story.step("a")
+    assert owners(story) == ["uid-1"], "a renewal asks for nothing"
+
+    await story.candidates["a"].give_up()
+    await story.step("b")
+
+    assert owners(story) == ["uid-2"]
+
+
+async def test_a_lease_that_is_made_anew_while_all_is_uninstalled_goes_with_the_rest():
+    # The collector of garbage takes the lease first; the leader hears of its end a moment later.
+    story = Story("a")
+    await story.step("a")
+    story.leases.deployment, story.leases.lease = None, None
+
+    await story.step("a")
+
+    assert owners(story) == ["uid-1"], "the collector leaves an object without an owner"
+
+
+async def test_a_deployment_that_cannot_be_read_keeps_nobody_from_leading():
+    story = Story("a")
+    story.leases.deployment = None
+
+    await story.step("a")
+
+    assert story.leaders() == ["a"]
+    assert owners(story) == []
+
+
+@pytest.mark.parametrize("seed", range(60))
+async def test_never_two_lead_whatever_is_stopped_lost_away_or_deleted(seed: int):
     chance = random.Random(seed)
     names = ("a", "b", "c")
     story = Story(*names)
     stopped: set[str] = set()
-    for _ in range(400):
+    await story.step(*names)
+    deleted_in = chance.randrange(400)
+    for turn in range(400):
         story.advance(chance.choice([0.1, 0.5, 1, 3]))
         if chance.random() < 0.1:
             stopped ^= {chance.choice(names)}
         story.leases.away = chance.random() < 0.1
         story.leases.lose_answers = chance.random() < 0.1
+        if turn == deleted_in:
+            story.leases.lease = None
         for name in chance.sample(names, 3):
             if name not in stopped and chance.random() < 0.8:
                 await story.step(name)
             assert len(story.leaders()) <= 1
-    assert story.leases.lease is not None
-    assert story.leases.lease.transitions > 0, "nothing happened"
+    terms = sum(candidate.term for candidate in story.candidates.values())
+    assert terms > 1, "nothing happened"
 
 
 async def test_alone_leads_always():
@@ -267,6 +352,13 @@ async def test_alone_leads_always():
     assert alone.leads()
     assert alone.write_seconds() == float("inf")
     await alone.give_up()
+
+
+DEPLOYMENT = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "umbel", "namespace": "umbel-system", "uid": "uid-1"},
+}
 
 
 def test_a_lease_survives_the_way_to_the_api_and_back():
@@ -279,6 +371,7 @@ def test_a_lease_survives_the_way_to_the_api_and_back():
         renewed="2026-01-31T12:00:02.000000Z",
         transitions=3,
         version="7",
+        owners=[owner_of(DEPLOYMENT)],
     )
 
     assert lease_of(body_of(lease)) == lease
