@@ -3,14 +3,25 @@
 A check before a request is not enough: the process may be stopped between the check and the first
 byte, while a connection is being made, and wake when somebody else leads. So a write is checked
 again when its connection stands, which is the last moment before its bytes go out.
+
+Nor is it enough to stop waiting for an answer: what a closed socket has not delivered, the kernel
+goes on sending for minutes. A write that was lost in a broken network would arrive when that is
+whole again, in another one's term. So connections end with a reset, which forgets what is unsent.
+
+The trap: what an API server has received while it hangs, it does when it goes on. It gives the
+lease to nobody meanwhile either, and whoever takes it then lists all that was done before.
 """
 
+import socket
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 import aiohttp
+from kubernetes.aio import client
+from kubernetes.aio.client import rest
 
 from umbel.cluster.errors import NotLeading
 
@@ -55,8 +66,32 @@ async def _connected(*_: Any) -> None:
         check(fence)
 
 
-def tracing() -> aiohttp.TraceConfig:
-    """For the session whose writes are guarded."""
+def api_client(configuration: client.Configuration) -> client.ApiClient:
+    """One whose writes can be guarded, and that sends nothing more once it waits no longer."""
+    configuration.trace_configs = [_tracing()]
+    made = client.ApiClient(configuration)
+    made.rest_client = _ForgetfulConnections(configuration)
+    return made
+
+
+class _ForgetfulConnections(rest.RESTClientObject):
+    """The client library's own, but for what happens when they are closed."""
+
+    def _create_connector(self) -> aiohttp.TCPConnector:
+        return aiohttp.TCPConnector(
+            limit=self.maxsize, ssl=self.ssl_context, socket_factory=_forgetful
+        )
+
+
+def _forgetful(address: Any) -> socket.socket:
+    """As `socket.getaddrinfo` has it -> a socket that is reset when it is closed."""
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    return made
+
+
+def _tracing() -> aiohttp.TraceConfig:
     trace = aiohttp.TraceConfig()
     trace.on_connection_create_end.append(_connected)
     trace.on_connection_reuseconn.append(_connected)

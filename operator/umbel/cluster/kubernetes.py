@@ -15,7 +15,7 @@ from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 
 from umbel.cluster.errors import ClusterError, Conflict, NotFound
-from umbel.cluster.fence import Fence, check, guarding, tracing, unfenced
+from umbel.cluster.fence import Fence, api_client, check, guarding, unfenced
 from umbel.cluster.lease import Lease, Owner, body_of, lease_of, owner_of
 from umbel.cluster.objects import DELETION_COST, FIRST_TO_GO
 from umbel.resources.names import API_VERSION, FIELD_MANAGER, KIND, MANAGED_BY, MANAGED_BY_LABEL
@@ -82,9 +82,8 @@ class Kubernetes:
         except (config.ConfigException, OSError) as error:
             message = f"no way to the Kubernetes API: {error}; run in a pod or set KUBECONFIG"
             raise ClusterError(message) from error
-        configuration = client.Configuration.get_default_copy()
-        configuration.trace_configs = [tracing()]
-        return cls(client.ApiClient(configuration), timeout_seconds=timeout_seconds)
+        api = api_client(client.Configuration.get_default_copy())
+        return cls(api, timeout_seconds=timeout_seconds)
 
     async def close(self) -> None:
         """Release every connection."""

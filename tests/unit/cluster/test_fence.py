@@ -1,13 +1,14 @@
 """Writes without a lease: refused before they are sent, and again when the connection stands."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
 from aiohttp import web
 from kubernetes.aio import client
 
-from umbel.cluster.errors import NotLeading
-from umbel.cluster.fence import tracing
+from umbel.cluster.errors import ClusterError, NotLeading
+from umbel.cluster.fence import api_client
 from umbel.cluster.kubernetes import Kubernetes
 from umbel.cluster.lease import Lease
 
@@ -54,9 +55,7 @@ async def server():
 
 @pytest.fixture
 async def cluster(server: Server):
-    configuration = client.Configuration(host=server.host)
-    configuration.trace_configs = [tracing()]
-    made = Kubernetes(client.ApiClient(configuration), timeout_seconds=5)
+    made = Kubernetes(api_client(client.Configuration(host=server.host)), timeout_seconds=5)
     yield made
     await made.close()
 
@@ -94,6 +93,30 @@ async def test_a_lease_lost_while_the_connection_is_made_keeps_the_write_back(
         await cluster.scale("default", "shop-long", 3)
 
     assert server.asked == []
+
+
+async def test_a_write_that_got_no_answer_in_time_is_not_sent_any_more():
+    """The kernel goes on sending what a closed socket has not delivered, unless it is reset."""
+    ended = asyncio.get_running_loop().create_future()
+
+    async def hang(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        try:
+            while await reader.read(65536):
+                pass
+        except ConnectionResetError as error:
+            ended.set_result(error)
+        else:
+            ended.set_result(None)
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as hanging:
+        host, port = hanging.sockets[0].getsockname()
+        configuration = client.Configuration(host=f"http://{host}:{port}")
+        cluster = Kubernetes(api_client(configuration), timeout_seconds=0.1)
+        with pytest.raises(ClusterError, match="no answer"):
+            await cluster.scale("default", "shop-long", 3)
+
+        assert isinstance(await asyncio.wait_for(ended, 5), ConnectionResetError)
+        await cluster.close()
 
 
 async def test_reads_and_the_lease_itself_need_no_lease(cluster: Kubernetes, server: Server):
