@@ -87,6 +87,13 @@ class Dealing:
             if share.rate
         }
 
+    def successor(self) -> "Dealing":
+        """Another operator, which leads once it starts; it finds the pods as they are then."""
+        access = self._access
+        other = Dealing(access.url, access.management_url, epoch=self._epoch + 1)
+        other.queue, other.pods = self.queue, self.pods
+        return other
+
     def start(self) -> "Dealing":
         self._thread.start()
         return self

@@ -1,12 +1,15 @@
 """The script in Redis and the function beside it are the same algorithm."""
 
 import random
+import socket
 import time
 
 import pytest
 from kombu.exceptions import OperationalError
 from redis import Redis
 from tests.integration.servers import RedisServer
+from tests.integration.worker.harness import clock, until
+from tests.integration.worker.limited import OWNER
 
 from umbel_worker.rate_limits import RateLimit
 from umbel_worker.ratelimit import gcra
@@ -15,8 +18,6 @@ from umbel_worker.ratelimit.bucket import Unavailable
 from umbel_worker.ratelimit.own import bucket_of
 
 pytestmark = pytest.mark.integration
-
-OWNER = "default/shop/2825f919"
 
 
 def server_time(client: "Redis") -> float:
@@ -53,6 +54,50 @@ def test_both_book_the_same(redis_server: RedisServer, seed: int):
             assert all(client.pttl(key) > 0 for key in keys), "they go away by themselves"
             tats = [float(client.get(f"p:umbel.limit.{OWNER}.{one.id}")) / 1e6 for one in limits]
             time.sleep(chance.uniform(0, 0.02))
+
+
+def test_replies_are_read_while_tasks_go_on_each_by_who_asked(redis_server: RedisServer):
+    """Two buckets of a worker share its line; the second one's reply is read first."""
+    with Redis.from_url(redis_server.url(14)) as client:
+        client.flushdb()
+        client.script_flush()
+        limiter = Limiter(lambda: (client, ""), OWNER)
+        slow, fast = (RateLimit(task, rate, 1, 1, shared=True) for task, rate in
+                      (("slow", 1.0), ("fast", 1000.0)))  # fmt: skip
+        assert limiter.book((fast,), 1, gcra.AHEAD).number == 1, "the script is known from then on"
+        first = limiter.ask((slow,), 50, gcra.AHEAD)
+        second = limiter.ask((fast,), 50, gcra.AHEAD)
+        assert first is not None
+        assert second is not None
+        asked = clock()
+        assert second.booking().number == 50
+        until("the other came", first.came, bool)
+        time.sleep(0.05)
+        booked = first.booking()
+        assert booked.number == 1
+        assert booked.at <= asked + 0.04, "it is read late, and tells when it came"
+        assert limiter.book((fast,), 1, gcra.AHEAD).number == 1
+
+
+def test_a_line_that_breaks_is_known_to_all_who_wait_and_made_anew(redis_server: RedisServer):
+    with (
+        Redis.from_url(redis_server.url(14)) as client,
+        Redis.from_url(redis_server.url()) as other,
+    ):
+        client.flushdb()
+        limiter = Limiter(lambda: (client, ""), OWNER)
+        limit = (RateLimit("*", 1000.0, 1, 1, shared=True),)
+        limiter.book(limit, 1, gcra.AHEAD)
+        other.client_kill_filter(_type="normal", skipme=True)
+        assert limiter.book(limit, 1, gcra.AHEAD).number == 1, "a line that was closed in peace"
+        other.client_pause(1000)
+        several = [limiter.ask(limit, 1, gcra.AHEAD) for _ in range(2)]
+        limiter._line._client.connection._sock.shutdown(socket.SHUT_RDWR)
+        other.client_unpause()
+        for one in several:
+            with pytest.raises(Unavailable):
+                one.booking()
+        assert limiter.book(limit, 1, gcra.AHEAD).number == 1
 
 
 def test_a_refusal_is_the_same_as_silence(redis_server: RedisServer):

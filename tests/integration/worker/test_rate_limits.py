@@ -5,30 +5,24 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from redis import Redis
 from tests.integration.servers import RedisServer
 from tests.integration.worker.harness import EARLY, LATE, RedisScene, Scene, Scenes, until
+from tests.integration.worker.limited import OWNER, leave_limits
+from tests.windows import most_within
 
-from umbel_worker import rate_limits as contract
 from umbel_worker.rate_limits import COMMAND, LIMITER_ENV, RateLimit, RateLimits
 
 pytestmark = pytest.mark.integration
 
-OWNER = "default/shop/2825f919"
 LIMITED = replace(LATE, task_queue=OWNER, prefetch_multiplier=4)
 
 
-def limits(*several: RateLimit, wait: bool = True) -> RateLimits:
-    return RateLimits(several, wait)
+def limits(*several: RateLimit) -> RateLimits:
+    return RateLimits(several, wait=True)
 
 
 def at(task: str, count: float, seconds: int = 1, burst: int = 1, shared: bool = True) -> RateLimit:
     return RateLimit(task, float(count), seconds, burst, shared)
-
-
-def write(scene: RedisScene, given: RateLimits) -> None:
-    """What the operator does for workers that start."""
-    scene.client.hset(contract.definitions_key(""), OWNER, given.to_json())
 
 
 def tell(scene: Scene, given: RateLimits, workers: int = 1) -> None:
@@ -37,11 +31,6 @@ def tell(scene: Scene, given: RateLimits, workers: int = 1) -> None:
         COMMAND, arguments={"limits": given.to_json()}, reply=True, limit=workers, timeout=5
     )
     assert [next(iter(reply.values())) for reply in replies] == workers * [{"ok": given.digest}]
-
-
-def most_in_a_second(times: list[float]) -> int:
-    """Beginnings in the fullest second, its end not included."""
-    return max(sum(1 for one in times if start <= one < start + 1) for start in times)
 
 
 @pytest.fixture
@@ -58,7 +47,7 @@ def rate(times: list[float]) -> float:
 @pytest.mark.parametrize("pool", ["processes", "threads", "gevent", "solo"])
 def test_three_workers_together_keep_the_rate(redis_scene: RedisScene, pool: str):
     scene = redis_scene
-    write(scene, limits(at("qu*k", 50)))
+    leave_limits(scene.url, at("qu*k", 50))
     scene.send_many("quick", "a", 250)
     for _ in range(3):
         worker = scene.worker(LIMITED, pool=pool, concurrency=1 if pool == "solo" else 2)
@@ -67,12 +56,12 @@ def test_three_workers_together_keep_the_rate(redis_scene: RedisScene, pool: str
 
     times = scene.events.times("start")
     assert 0.9 * 50 < rate(times) <= 50
-    assert most_in_a_second(times) <= 50 + 1 + 3, "a busy machine's children begin a little late"
+    assert most_within(times) <= 50 + 1 + 3, "a busy machine's children begin a little late"
 
 
 def test_a_change_holds_for_what_waits_already(redis_scene: RedisScene):
     scene = redis_scene
-    write(scene, limits(at("quick", 1, seconds=3600)))
+    leave_limits(scene.url, at("quick", 1, seconds=3600))
     scene.send_many("quick", "a", 30)
     worker = scene.worker(LIMITED).wait_ready()
     until("one ran", lambda: len(scene.events.of("start")), lambda n: n == 1, hold=0.5)
@@ -89,7 +78,7 @@ def test_a_change_holds_for_what_waits_already(redis_scene: RedisScene):
 
 def test_all_limits_of_a_task_hold(redis_scene: RedisScene):
     scene = redis_scene
-    write(scene, limits(at("*", 40), at("quick", 20), at("quick", 10, shared=False)))
+    leave_limits(scene.url, at("*", 40), at("quick", 20), at("quick", 10, shared=False))
     scene.send_many("quick", "a", 31)
     scene.worker(LIMITED)
     until("all ran", lambda: len(scene.events.of("start")), lambda n: n == 31, 30)
@@ -99,7 +88,7 @@ def test_all_limits_of_a_task_hold(redis_scene: RedisScene):
 
 def test_a_burst_is_allowed_after_a_pause_and_not_again(redis_scene: RedisScene):
     scene = redis_scene
-    write(scene, limits(at("quick", 1, burst=10)))
+    leave_limits(scene.url, at("quick", 1, burst=10))
     scene.worker(LIMITED).wait_ready()
     scene.send_many("quick", "a", 13)
     until("all ran", lambda: len(scene.events.of("start")), lambda n: n == 13, 20)
@@ -111,7 +100,7 @@ def test_a_burst_is_allowed_after_a_pause_and_not_again(redis_scene: RedisScene)
 
 def test_what_waits_for_its_limit_goes_back_when_the_worker_stops(redis_scene: RedisScene):
     scene = redis_scene
-    write(scene, limits(at("quick", 1, seconds=3600)))
+    leave_limits(scene.url, at("quick", 1, seconds=3600))
     scene.send_many("quick", "a", 8)
     worker = scene.worker(LIMITED).wait_ready()
     until("one ran, others are held", lambda: (len(scene.events.of("start")), scene.held()),
@@ -125,7 +114,7 @@ def test_what_waits_for_its_limit_goes_back_when_the_worker_stops(redis_scene: R
 def test_a_limited_task_keeps_no_other_from_running(redis_scene: RedisScene):
     """In a Long pool, whose prefetch is one message."""
     scene = redis_scene
-    write(scene, limits(at("quick", 1, seconds=3600, burst=2)))
+    leave_limits(scene.url, at("quick", 1, seconds=3600, burst=2))
     scene.worker(replace(LATE, task_queue=OWNER), concurrency=1).wait_ready()
     scene.send_many("quick", "limited", 3)
     until("two ran", lambda: len(scene.events.of("start")), lambda n: n == 2)
@@ -140,10 +129,8 @@ def test_a_limiter_that_is_away(
     scene_on: Scenes, own_redis: Callable[..., RedisServer], wait: bool
 ):
     scene, limiter = scene_on("rabbitmq"), own_redis()
-    with_limits = limits(at("quick", 1, seconds=3), wait=wait)
     url = limiter.url()
-    with Redis.from_url(url) as client:
-        client.hset(contract.definitions_key(""), OWNER, with_limits.to_json())
+    leave_limits(url, at("quick", 1, seconds=3), wait=wait)
     worker = scene.worker(LIMITED, more={LIMITER_ENV: url}).wait_ready()
     scene.send_many("quick", "a", 3)
     until("one ran", lambda: len(scene.events.of("start")), lambda n: n == 1, hold=0.5)
@@ -162,7 +149,7 @@ def test_a_limiter_that_is_away(
 
 def test_early_acknowledgement_keeps_the_rate_too(redis_scene: RedisScene):
     scene = redis_scene
-    write(scene, limits(at("quick", 50)))
+    leave_limits(scene.url, at("quick", 50))
     scene.send_many("quick", "a", 150)
     scene.worker(replace(EARLY, task_queue=OWNER), concurrency=4)
     until("all ran", lambda: len(scene.events.times("start")), lambda n: n == 150, 30)
@@ -188,8 +175,7 @@ def test_a_backlog_of_limited_tasks_holds_up_no_other_queue(
     """They filled the prefetch, and the other queue waited behind their limit."""
     scene = scene_on(kind)
     others = f"{scene.queue}-others"
-    with Redis.from_url(redis_server.url(15)) as client:
-        client.hset(contract.definitions_key(""), OWNER, limits(at("quick", 5)).to_json())
+    leave_limits(redis_server.url(15), at("quick", 5))
     scene.send_many("quick", "limited", 100)
     for number in range(500):
         scene._producer.send_task("hold", (f"o{number}", "g"), queue=others)
@@ -209,7 +195,7 @@ def test_a_backlog_of_limited_tasks_holds_up_no_other_queue(
 def test_an_application_that_disables_rate_limits_disables_its_own_alone(redis_scene: RedisScene):
     scene = redis_scene
     more = {"TEST_CONF": '{"worker_disable_rate_limits": true}', "TEST_RATE_LIMIT": "1/h"}
-    write(scene, limits())
+    leave_limits(scene.url)
     worker = scene.worker(LIMITED, app="simple", more=more).wait_ready()
     scene.send_many("quick", "free", 5)
     until("all ran", lambda: len(scene.events.of("start", "free")), lambda n: n == 5, 5)

@@ -1,18 +1,22 @@
 """Books tasks under limits: those of this worker here, shared ones in Redis."""
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from kombu.utils.encoding import bytes_to_str
+from redis.exceptions import NoScriptError
 
 from umbel_worker.rate_limits import bucket_key, definitions_key
 from umbel_worker.ratelimit import gcra
 from umbel_worker.ratelimit.bucket import Unavailable
+from umbel_worker.ratelimit.line import Line
 from umbel_worker.ratelimit.own import OwnBooks, bucket_of
 from umbel_worker.redis_script import script
 
 if TYPE_CHECKING:
     from umbel_worker.rate_limits import RateLimit
+
+T = TypeVar("T")
 
 MICROSECONDS = 1e6
 
@@ -35,9 +39,11 @@ class Limiter:
             task_queue: Whose limits.
             clock: Monotonic seconds.
         """
-        self._connect, self._task_queue = connect, task_queue
-        self._redis: Any = None
+        self._connect, self._task_queue, self._clock = connect, task_queue, clock
+        self._line: Optional[Line] = None
         self._prefix = ""
+        self._arguments: dict[tuple[tuple[RateLimit, ...], float], tuple[list[str], list[str]]] = {}
+        """Keys and times of a script, by limits and how far ahead."""
         self._own = OwnBooks(clock)
         self.calls = 0
         """To Redis."""
@@ -54,29 +60,43 @@ class Limiter:
             if not free.number:
                 return free
             want = free.number
-        booked = self._book_shared(shared, want, ahead)
+        booked = self._ask(shared, want, ahead).booking()
         if own and booked.number:
             self._own.book(*mine, booked.number, ahead)
         return booked
 
-    def _book_shared(
-        self, limits: "tuple[RateLimit, ...]", want: int, ahead: float
-    ) -> gcra.Booking:
-        buckets = [*map(bucket_of, limits)]
-        flat = [second for bucket in buckets for second in bucket]
-        times = [
-            f"{second * MICROSECONDS:.3f}" for second in (ahead, gcra.LATE, gcra.STRANGE, *flat)
-        ]
+    def ask(self, limits: "tuple[RateLimit, ...]", want: int, ahead: float) -> "Optional[Asked]":
+        """As `Books.ask`; none where the worker's own limits are to be asked at the same time."""
+        if all(limit.shared for limit in limits):
+            return self._ask(limits, want, ahead)
+        return None
 
-        def ask(redis: Any, prefix: str) -> Any:
-            keys = [bucket_key(prefix, self._task_queue, limit) for limit in limits]
-            return SCRIPT(redis, keys, want, *times)
+    def _ask(self, limits: "tuple[RateLimit, ...]", want: int, ahead: float) -> "Asked":
+        def send() -> Asked:
+            line = self._connected()
+            keys, times = self._arguments_of(limits, ahead)
+            return Asked(self.do, line, [len(keys), *keys, want, *times], _interval(limits))
 
-        number, first, retry = self._do(ask)
-        interval = buckets[0].interval if len(buckets) == 1 else 0.0
-        return gcra.Booking(
-            int(number), float(first) / MICROSECONDS, interval, float(retry) / MICROSECONDS
-        )
+        self.calls += 1
+        return self.do(send)
+
+    def _connected(self) -> Line:
+        if self._line is None:
+            client, self._prefix = self._connect()
+            self._line = Line(client, self._clock)
+        return self._line
+
+    def _arguments_of(
+        self, limits: "tuple[RateLimit, ...]", ahead: float
+    ) -> "tuple[list[str], list[str]]":
+        known = self._arguments.get((limits, ahead))
+        if known is None:
+            several = [second for limit in limits for second in bucket_of(limit)]
+            seconds = (ahead, gcra.LATE, gcra.STRANGE, *several)
+            keys = [bucket_key(self._prefix, self._task_queue, limit) for limit in limits]
+            known = keys, [f"{second * MICROSECONDS:.3f}" for second in seconds]
+            self._arguments[limits, ahead] = known
+        return known
 
     def definition(self) -> Optional[str]:
         """The limits as the operator wrote them.
@@ -84,20 +104,75 @@ class Limiter:
         Raises:
             Unavailable: they cannot be read.
         """
-        field = self._task_queue
 
-        def ask(redis: Any, prefix: str) -> Any:
-            return redis.execute_command("HGET", definitions_key(prefix), field)
+        def read() -> Any:
+            redis, prefix = self._connect()  # not the line: another thread may use that
+            return redis.execute_command("HGET", definitions_key(prefix), self._task_queue)
 
-        found = self._do(ask)
+        self.calls += 1
+        found = self.do(read)
         return None if found is None else str(bytes_to_str(found))  # type: ignore[no-untyped-call]
 
-    def _do(self, ask: "Callable[[Any, str], Any]") -> Any:
-        self.calls += 1
+    def do(self, what: "Callable[[], T]") -> T:
+        """Do something that may fail in many ways.
+
+        Raises:
+            Unavailable: it did.
+        """
         try:
-            if self._redis is None:
-                self._redis, self._prefix = self._connect()
-            return ask(self._redis, self._prefix)
+            return what()
         except Exception as error:  # redis-py's, kombu's and the socket's; unsettled are all alike
-            self._redis = None  # a new one finds where the primary is now
+            self._line = None  # a new one finds where the primary is now
             raise Unavailable(type(error).__name__) from error
+
+
+class Asked:
+    """A call for shared tasks that is under way: `umbel_worker.ratelimit.bucket.Asked`."""
+
+    def __init__(
+        self,
+        do: "Callable[[Callable[[], Any]], Any]",
+        line: Line,
+        arguments: "list[Any]",
+        interval: float,
+    ) -> None:
+        """Send it.
+
+        Args:
+            do: As `Limiter.do`.
+            line: On which.
+            arguments: Of the script.
+            interval: From one task to the next; 0 where they may begin together.
+        """
+        self._do, self._line, self._arguments = do, line, arguments
+        self._interval = interval
+        self._call = line.send("EVALSHA", SCRIPT.sha, *arguments)
+
+    def came(self) -> bool:
+        """Whether the reply is there."""
+        return bool(self._do(lambda: self._line.came(self._call)))
+
+    def booking(self) -> gcra.Booking:
+        """The reply; waits for it."""
+        number, first, retry, at = self._do(self._reply)
+        call = self._call
+        return gcra.Booking(
+            int(number),
+            float(first) / MICROSECONDS,
+            self._interval,
+            float(retry) / MICROSECONDS,
+            self._line.server.here(float(at) / MICROSECONDS, call.sent, call.heard),
+        )
+
+    def _reply(self) -> Any:
+        reply = self._line.wait(self._call)
+        if isinstance(reply, NoScriptError):
+            self._call = self._line.send("EVAL", SCRIPT.text, *self._arguments)
+            reply = self._line.wait(self._call)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+
+def _interval(limits: "tuple[RateLimit, ...]") -> float:
+    return bucket_of(limits[0]).interval if len(limits) == 1 else 0.0

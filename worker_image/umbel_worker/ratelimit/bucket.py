@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 BATCH_SECONDS = 0.05
 """As many tasks as may begin in this time are booked with one call."""
 
+RENEW_SECONDS, RENEWED_SECONDS = 0.003, 0.011
+"""Where a limit is far above the load, and tasks for so long are left of a booking, the next one is
+asked for, of so many more; together less than `gcra.LATE`, so that none is void before its time."""
+
+LEAST_RENEWED = 4
+"""Tasks: for fewer it is not worth it."""
+
 PACE_SECONDS = 0.1
 """Over which the pace of tasks is measured."""
 
@@ -34,6 +41,26 @@ class Unavailable(Exception):  # noqa: N818 - it is no error where limits are no
     """The limiter cannot be reached."""
 
 
+class Asked(Protocol):
+    """A booking that is under way."""
+
+    def came(self) -> bool:
+        """Whether there is no need to wait for it any more.
+
+        Raises:
+            Unavailable: nobody knows whether there is.
+        """
+        ...
+
+    def booking(self) -> gcra.Booking:
+        """Wait for it.
+
+        Raises:
+            Unavailable: nobody knows whether any task was booked.
+        """
+        ...
+
+
 class Books(Protocol):
     """Where tasks are booked."""
 
@@ -42,6 +69,14 @@ class Books(Protocol):
 
         Raises:
             Unavailable: nobody knows whether any was.
+        """
+        ...
+
+    def ask(self, limits: "tuple[RateLimit, ...]", want: int, ahead: float) -> Optional[Asked]:
+        """Begin to book, and do not wait for it; None where there is nobody to wait for.
+
+        Raises:
+            Unavailable: it could not be asked for.
         """
         ...
 
@@ -72,6 +107,10 @@ class LimitedBucket:
         self._clock, self._chance = clock, chance
         self._slots: deque[float] = deque()
         """When booked tasks may begin."""
+        self._asked: Optional[Asked] = None
+        """The next booking, where that is under way."""
+        self._few = 0
+        """When so many are left it is asked for; -1: never."""
         self._ask_at = 0.0
         self._pace, self._paced_at, self._paced_from = 0.0, clock(), 0
         """Tasks a second that were let go lately; since when, and from which number."""
@@ -107,6 +146,7 @@ class LimitedBucket:
     def rebook(self) -> None:
         """What was booked is void: by a share that is another now."""
         self._slots.clear()
+        self._asked = None
         self._ask_at = 0.0
 
     def few_wait(self) -> bool:
@@ -119,6 +159,8 @@ class LimitedBucket:
         if slots and 0.0 <= now - slots[0] <= gcra.LATE and not (self.contents or self.closed):
             slots.popleft()  # the way of nearly all where the limit is far above the load
             self.began += 1
+            if len(slots) <= self._few:
+                self._renew(now)
             return True
         if self._may(now, tokens):
             self.began += 1
@@ -145,21 +187,54 @@ class LimitedBucket:
             return False
         if now < self._open_until:
             return True
-        while self._slots and self._slots[0] < now - gcra.LATE:
-            self._slots.popleft()
-            self.expired += 1
+        self._forget_void(now)
         # Before the last is used: a worker that is late would ask too late for the next.
-        missing = max(len(self.contents), tokens) - len(self._slots)
-        if missing > 0 and len(self._slots) <= self._batch // 2 and now >= self._ask_at:
-            self._ask(now, min(max(missing, self._soon(now)), self._batch))
-            now = self._clock()
+        if self._missing(tokens) > 0 and len(self._slots) <= self._batch // 2:
+            now = self._fill(now, tokens)
         if self._slots and self._slots[0] <= now:
             self._slots.popleft()
             return True
         return now < self._open_until
 
-    def _soon(self, now: float) -> int:
-        """Tasks that will want to begin before a booking is void, at the pace of the last ones.
+    def _missing(self, tokens: int) -> int:
+        return max(len(self.contents), tokens) - len(self._slots)
+
+    def _forget_void(self, now: float) -> None:
+        while self._slots and self._slots[0] < now - gcra.LATE:
+            self._slots.popleft()
+            self.expired += 1
+
+    def _fill(self, now: float, tokens: int) -> float:
+        """Book what is missing; returns when that was."""
+        if self._asked is not None:
+            now = self._take(now, self._asked.booking)
+        missing = self._missing(tokens)
+        if missing > 0 and now >= self._ask_at:
+            want = min(max(missing, math.ceil(self._measured(now) * gcra.LATE)), self._batch)
+            now = self._take(now, lambda: self._books.book(self.limits, want, self._ahead))
+        return now
+
+    def _renew(self, now: float) -> None:
+        """Have the next booking there before this one is used up."""
+        try:
+            if self._asked is None:
+                self._ask_early(now)
+            elif self._asked.came():
+                self._take(now, self._asked.booking)
+        except Unavailable as error:
+            self._away(now, error)
+
+    def _ask_early(self, now: float) -> None:
+        pace = self._measured(now)
+        want = min(math.ceil(pace * RENEWED_SECONDS), self._batch)
+        self._few = math.ceil(pace * RENEW_SECONDS) if want >= LEAST_RENEWED else 0
+        if self._few and now >= self._ask_at:
+            self._asked = self._books.ask(self.limits, want, self._ahead)
+            if self._asked is None:
+                self._few = -1
+
+    def _measured(self, now: float) -> float:
+        """Tasks a second, as they came lately.
 
         Where the limit is far above the load tasks come one by one: a call for each would cost more
         than the task.
@@ -168,27 +243,34 @@ class LimitedBucket:
         if seconds >= PACE_SECONDS:
             self._pace = begun / seconds
             self._paced_at, self._paced_from = now, self.began
-        return math.ceil(self._pace * gcra.LATE)
+        return self._pace
 
-    def _ask(self, now: float, want: int) -> None:
+    def _take(self, now: float, book: "Callable[[], gcra.Booking]") -> float:
+        """Take in a booking; returns the time then."""
+        self._asked = None
         try:
-            booked = self._books.book(self.limits, want, self._ahead)
+            booked = book()
         except Unavailable as error:
             self._away(now, error)
-            return
+            return self._clock()
         if self._retry > FIRST_RETRY:
             log.warning("umbel: the rate limiter answers again")
         self._retry = FIRST_RETRY
-        heard = self._clock()  # not before the server's time of the answer
         if booked.number:
             self._slots.extend(
-                heard + max(0.0, booked.first + n * booked.interval) for n in range(booked.number)
+                booked.at + max(0.0, booked.first + n * booked.interval)
+                for n in range(booked.number)
             )
-            return
-        # All of an application's workers wait for the same: they must not ask at the same time.
-        self._ask_at = heard + booked.retry + self._ahead * (0.25 + 0.5 * self._chance())
+        else:
+            # An application's workers all wait for the same: they must not ask at the same time.
+            wait = booked.retry + self._ahead * (0.25 + 0.5 * self._chance())
+            self._ask_at = booked.at + wait
+        now = self._clock()
+        self._forget_void(now)
+        return now
 
     def _away(self, now: float, error: Unavailable) -> None:
+        self._asked = None
         if self._retry == FIRST_RETRY:
             does = "wait" if self._wait else "run without a limit"
             log.warning("umbel: the rate limiter is away, limited tasks %s: %s", does, error)

@@ -45,15 +45,17 @@ class Bucket(NamedTuple):
 
 
 class Booking(NamedTuple):
-    """Times at which tasks may begin, all in seconds from now."""
+    """Times at which tasks may begin, all but one in seconds from when they were booked."""
 
     number: int
     first: float
-    """May have passed: the task may begin now."""
+    """May have passed: the task may begin at once."""
     interval: float
     """From one to the next."""
     retry: float
     """Where the number is 0: when to ask again."""
+    at: float
+    """When that was, in seconds of the worker's clock."""
 
 
 def book(
@@ -82,11 +84,11 @@ def book(
         due = max(due, first)
         number = min(number, int((now + ahead - first) // bucket.interval) + 1)
     if number < 1:
-        return Booking(0, 0.0, 0.0, max(due - now - ahead, 0.0)), start
+        return Booking(0, 0.0, 0.0, max(due - now - ahead, 0.0), now), start
     first = start[0] - buckets[0].tolerance - now if len(buckets) == 1 else 0.0
     interval = buckets[0].interval if len(buckets) == 1 else 0.0
     after = [tat + number * bucket.interval for tat, bucket in zip(start, buckets)]
-    return Booking(number, first, interval, 0.0), after
+    return Booking(number, first, interval, 0.0, now), after
 
 
 SCRIPT = """
@@ -111,7 +113,8 @@ for i, key in ipairs(KEYS) do
   due = math.max(due, first)
   number = math.min(number, math.floor((now + ahead - first) / interval) + 1)
 end
-if number < 1 then return {0, '0', string.format('%.0f', math.max(due - now - ahead, 0))} end
+local at = string.format('%.0f', now)
+if number < 1 then return {0, '0', string.format('%.0f', math.max(due - now - ahead, 0)), at} end
 for i, key in ipairs(KEYS) do
   local tat = start[i] + number * tonumber(ARGV[2 * i + 3])
   local left = math.ceil((tat - now) / 1000) + 1000
@@ -119,8 +122,8 @@ for i, key in ipairs(KEYS) do
 end
 local first = 0
 if #KEYS == 1 then first = start[1] - tonumber(ARGV[6]) - now end
-return {number, string.format('%.1f', first), '0'}
+return {number, string.format('%.1f', first), '0', at}
 """
 """KEYS: the TAT of each limit. ARGV: want, ahead, LATE, STRANGE, then each limit's interval and
 tolerance; times in microseconds. Returns how many were booked, when the first may begin, when to
-ask again."""
+ask again, and the server's time."""

@@ -29,8 +29,6 @@ PATIENCE_SECONDS = 30.0
 AGAIN_SECONDS = 5.0
 """Between two looks for a share; when one comes, there is no need to look."""
 
-NOTHING = gcra.Booking(0, 0.0, 0.0, AGAIN_SECONDS)
-
 
 class Granted:
     """`umbel_worker.ratelimit.bucket.Books` of a worker with shares."""
@@ -54,6 +52,8 @@ class Granted:
         """By a limit's id."""
         self.left: dict[str, float] = {}
         """What was in the buckets that were taken with the last command, by a limit's id."""
+        self.changes = 0
+        """Of a share."""
 
     def take(self, told: "Dealt") -> bool:
         """Keep these shares from now on; False where the command is not to be taken."""
@@ -70,6 +70,7 @@ class Granted:
         for limit in {**self.shares, **shares}:
             before, after = self.shares.get(limit), shares.get(limit)
             if before != after:
+                self.changes += 1
                 buckets = _bucket(before), _bucket(after)
                 left = self._own.resize(limit, *buckets, credit.get(limit, 0.0))
                 if left:
@@ -92,12 +93,16 @@ class Granted:
         ]
         return self._own.book([limit.id for limit in limits], buckets, want, ahead)
 
+    def ask(self, *_: object) -> None:
+        """As `Books.ask`: there is nobody to wait for."""
+
     def _nothing(self) -> gcra.Booking:
-        waited = self._clock() - self._born
+        now = self._clock()
+        waited = now - self._born
         if self.stamp is None and waited >= PATIENCE_SECONDS and not self._over:
             message = "no operator has dealt out shares to this worker since it began"
             raise Unavailable(message)
-        return NOTHING
+        return gcra.Booking(0, 0.0, 0.0, AGAIN_SECONDS, now)
 
 
 def _bucket(share: "Optional[Share]") -> Optional[gcra.Bucket]:

@@ -25,8 +25,9 @@ from umbel_worker.rate_limits import (
     RateLimits,
     dealt,
 )
-from umbel_worker.ratelimit.bucket import Books, LimitedBucket, Unavailable
+from umbel_worker.ratelimit.bucket import Asked, Books, LimitedBucket, Unavailable
 from umbel_worker.ratelimit.definitions import Definitions
+from umbel_worker.ratelimit.gcra import Booking
 from umbel_worker.ratelimit.granted import Granted
 from umbel_worker.worker_report import ShareHeld, SharesHeld
 
@@ -122,6 +123,12 @@ class RateLimiting:
         return "unknown" if self.limits is None else self.limits.digest
 
     @property
+    def shared(self) -> "tuple[RateLimit, ...]":
+        """The limits in force over all pods, as far as they are known."""
+        limits = self.limits or NO_LIMITS
+        return tuple(limit for limit in limits.limits if limit.shared)
+
+    @property
     def calls(self) -> int:
         """To the limiter's Redis, so far."""
         return self._limiter.calls
@@ -164,12 +171,16 @@ class RateLimiting:
             self._buckets[limits] = LimitedBucket(limits, self, wait)
         return self._buckets.get(limits)
 
-    def book(self, limits: "tuple[RateLimit, ...]", want: int, ahead: float) -> Any:
+    def book(self, limits: "tuple[RateLimit, ...]", want: int, ahead: float) -> Booking:
         """As `umbel_worker.ratelimit.bucket.Books.book`."""
         if self.limits is None:
             message = "the limits are not known yet"
             raise Unavailable(message)
         return self._limiter.book(limits, want, ahead)
+
+    def ask(self, limits: "tuple[RateLimit, ...]", want: int, ahead: float) -> Optional[Asked]:
+        """As `umbel_worker.ratelimit.bucket.Books.ask`."""
+        return self._limiter.ask(limits, want, ahead)
 
     def read(self) -> Optional[RateLimits]:
         """The limits as they were left for workers that start; None where nobody answers."""
