@@ -227,10 +227,17 @@ RATE_LIMITS = Row(
     panels=(
         Panel(
             title="Limited tasks that began",
-            description="Over all pods, by limit.",
+            description="Over all pods, by limit; what it allows; and what of that pods have, "
+            "where shares are dealt out.",
             unit="suffix: /s",
             width=6,
-            queries={"{{limits}}": rate("umbel_rate_limit_granted_total", "limits")},
+            queries={
+                "{{limits}}": rate("umbel_rate_limit_granted_total", "limits"),
+                "{{limits}} allowed": "min by (limits) "
+                f"(umbel_rate_limit_asked_tasks_per_second{{{POOL}}})",
+                "{{limits}} in hand": "sum by (limits, per) "
+                f"(umbel_rate_limit_share_tasks_per_second{{{POOL}}})",
+            },
         ),
         Panel(
             title="Tasks that wait for a limit",
@@ -252,14 +259,16 @@ RATE_LIMITS = Row(
             },
         ),
         Panel(
-            title="Bookings lost, and calls",
+            title="Bookings lost, calls, and shares moved",
             description="Bookings that came to nothing because a worker was late; calls to the "
-            "limiter's Redis.",
+            "limiter's Redis; changes of pods' shares, where there is none.",
             unit="suffix: /s",
             width=6,
             queries={
                 "{{limits}} lost": rate("umbel_rate_limit_expired_total", "limits"),
                 "calls": f"sum(rate(umbel_rate_limiter_calls_total{{{POOL}}}[{RATE}]))",
+                "shares moved": "sum(rate"
+                f"(umbel_rate_limit_share_changes_total{{{POOL}}}[{RATE}]))",
             },
         ),
     ),

@@ -14,6 +14,9 @@ from umbel.status.report import QueueReport
 from umbel.telemetry.metrics import Metrics as OperatorMetrics
 from umbel_worker.counters import Counters
 from umbel_worker.metrics import Metrics as WorkerMetrics
+from umbel_worker.rate_limits import RateLimit, RateLimits
+from umbel_worker.ratelimit.granted import Granted
+from umbel_worker.ratelimit.install import RateLimiting
 from umbel_worker.status import Status
 
 TARGET = frozenset({"job", "namespace", "pod"})
@@ -68,15 +71,20 @@ def _report() -> QueueReport:
 
 
 def worker_text() -> str:
-    """What a worker exports that has run a task and keeps a rate limit."""
+    """What a worker exports that has run a task and has a share of a rate limit."""
     counters = Counters()
     counters.began("shop.report", redelivered=False, waited=1)
     counters.ended("shop.report", "succeeded", 1)
-    limit = SimpleNamespace(task="shop.report")
-    bucket = SimpleNamespace(limits=(limit,), began=1, waited=0.5, contents=(), expired=0)
-    rates: Any = SimpleNamespace(buckets=lambda: [bucket], calls=1)
+    limits = RateLimits((RateLimit("shop.report", 10.0, 1, 1, shared=True),), wait=True)
+    rates = RateLimiting(Granted("r"), SimpleNamespace(definition=limits.to_json), "r")
+    rates.change(limits)
+    rates.bucket_for("shop.report")
     worker: Any = SimpleNamespace(concurrency=2, consumer=None)
     return WorkerMetrics(worker, Status(), counters, rates).text()
+
+
+OF_SHARES = "umbel_rate_limit_share_"
+"""How series begin that only workers without a Redis have."""
 
 
 def exported() -> Exported:

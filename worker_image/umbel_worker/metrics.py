@@ -13,6 +13,7 @@ from celery.worker import state
 from umbel_worker import __version__, held
 from umbel_worker.counters import EVENTS, Counters, Histogram, TaskCounts
 from umbel_worker.exposition import Family, text
+from umbel_worker.rate_limits import Share
 from umbel_worker.status import Status, ready
 from umbel_worker.worker_report import RUNTIME_BOUNDS
 
@@ -26,6 +27,8 @@ MOST_TASKS = 100
 later is summed up as OTHER."""
 
 OTHER = "(other)"
+
+NO_SHARE = Share(0.0, 0)
 
 COUNTERS = {
     "started": "Tasks begun.",
@@ -113,7 +116,28 @@ def of_limits(rates: "RateLimiting") -> "Iterator[Family]":
         expired.add(bucket.expired, limits=name)
     calls = Family("umbel_rate_limiter_calls_total", "counter", "Calls to the limiter's Redis.")
     calls.add(rates.calls)
-    yield from (began, waited, waiting, expired, calls)
+    yield from (began, waited, waiting, expired, calls, *_of_shares(rates))
+
+
+def _of_shares(rates: "RateLimiting") -> "Iterator[Family]":
+    """What all pods together may do, and what of it is this worker's, where shares are dealt."""
+    asked = Family(
+        "umbel_rate_limit_asked_tasks_per_second", "gauge", "What a limit allows all pods together."
+    )
+    share = Family(
+        "umbel_rate_limit_share_tasks_per_second", "gauge", "The part of it that this worker has."
+    )
+    changes = Family(
+        "umbel_rate_limit_share_changes_total", "counter", "Times that the part was changed."
+    )
+    for limit in {one.id: one for one in rates.shared}.values():
+        named = {"limits": limit.task, "per": f"{limit.seconds}s"}
+        asked.add(limit.count / limit.seconds, **named)
+        if rates.granted is not None:
+            share.add(rates.granted.shares.get(limit.id, NO_SHARE).rate, **named)
+    if rates.granted is not None:
+        changes.add(rates.granted.changes)
+    yield from (asked, share, changes)
 
 
 def of_tasks(tasks: "dict[str, TaskCounts]") -> "Iterator[Family]":

@@ -7,6 +7,8 @@ import pytest
 from tests.integration.servers import RabbitMQServer
 from tests.integration.worker.dealing import Dealing
 from tests.integration.worker.harness import LATE, Scene, Scenes, Worker, clock, until
+from tests.integration.worker.scraping import scrape
+from tests.windows import most_within
 
 from umbel_worker.contract import WorkerConfig
 
@@ -33,10 +35,6 @@ def config(dealing: Dealing) -> WorkerConfig:
     return replace(LATE, task_queue=dealing.owner, prefetch_multiplier=4)
 
 
-def most_in_a_second(times: list[float]) -> int:
-    return max(sum(1 for one in times if start <= one < start + 1) for start in times)
-
-
 def start(scene: Scene, dealing: Dealing, *pods: str) -> dict[str, Worker]:
     return {
         name: scene.worker(config(dealing), host=dealing.add_pod(name), app="rated", concurrency=2)
@@ -54,13 +52,16 @@ def test_three_workers_keep_the_rate_and_go_on_when_the_holder_is_killed(
     until("they begin", lambda: len(scene.events.times("go")), lambda n: n > 2 * RATE, 20)
 
     [holder] = dealing.shares()
+    series = ("umbel_rate_limit_share_tasks_per_second", "qu*k", "1s")
+    found = {pod: scrape(worker)[series] for pod, worker in workers.items()}
+    assert found == dict.fromkeys(workers, 0.0) | {holder: RATE}
     workers[holder].kill()
     dealing.ended(holder)
     killed, before = clock(), len(scene.events.times("go"))
     until("another goes on", lambda: len(scene.events.times("go")) - before,
           lambda n: n > 4 * RATE, 20)  # fmt: skip
     assert clock() - killed < 10 + 4
-    assert most_in_a_second(scene.events.times("go")) <= RATE + 1
+    assert most_within(scene.events.times("go")) <= RATE + 1
 
 
 def test_a_share_moves_to_where_the_work_is_and_stands_without_an_operator(
@@ -83,7 +84,7 @@ def test_a_share_moves_to_where_the_work_is_and_stands_without_an_operator(
     times = until("it goes on", lambda: scene.events.times("go")[before:],
                   lambda seen: len(seen) > 4 * RATE, 20)  # fmt: skip
     assert (len(times) - 1) / (times[-1] - times[0]) > 0.95 * RATE
-    assert most_in_a_second(scene.events.times("go")) <= RATE + 1
+    assert most_within(scene.events.times("go")) <= RATE + 1
 
 
 def test_a_worker_that_starts_without_an_operator_begins_nothing_limited(
