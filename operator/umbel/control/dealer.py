@@ -331,6 +331,7 @@ class Dealer:
         for limit in known:
             peaks = self._peaks.setdefault(limit, _Peaks())
             peaks.note(self.ledger.total(limit).burst, now)
+        self._backlogs &= known
         for gone in self._peaks.keys() - known:
             del self._peaks[gone]
             self._credits.pop(gone, None)

@@ -115,6 +115,9 @@ class RateLimiting:
         self._readings = readings
         self._credentials = credentials
         self._stores: dict[str, LimitStore] = {}
+        """By the broker's identity, which is another one with another password."""
+        self._used: set[str] = set()
+        """Identities of this turn."""
         self._written: dict[Key, _Written] = {}
         self._told: dict[tuple[str, str], tuple[str, float]] = {}
         """Digest and when, by namespace and node name."""
@@ -138,6 +141,7 @@ class RateLimiting:
             now: seconds of the circle's clock.
         """
         self._forget({queue.key for queue in queues}, now)
+        self._used = set()
         if self._found is None:
             self._found = frozenset(map(owner_mark, queues))
         active = [queue for queue in queues if queue.spec.paused is not Paused.ALL]
@@ -148,7 +152,12 @@ class RateLimiting:
         ends = await asyncio.gather(
             *(self._of(queue, sources, heard, theirs[queue.key], now) for queue in active)
         )
+        await self._close_unused()
         return {queue.key: end for queue, end in zip(active, ends, strict=True)}
+
+    async def _close_unused(self) -> None:
+        unused = self._stores.keys() - self._used
+        await asyncio.gather(*(self._stores.pop(identity).close() for identity in unused))
 
     async def close(self) -> None:
         """Give up what runs, and release every connection."""
@@ -255,6 +264,7 @@ class RateLimiting:
         if isinstance(found, BrokerFailure):
             return found
         identity, url, layout = found
+        self._used.add(identity)
         where, before = (owner_mark(queue), identity), self._written.get(queue.key)
         same = before is not None and (before.where, before.text) == (where, text)
         if same and before is not None and (now - before.at < WRITE_AGAIN_SECONDS or not text):

@@ -188,3 +188,23 @@ async def test_a_broker_that_hangs_is_not_waited_for_once_more_to_write_limits(
     world.broker.failure = None
     await world.advance(2)
     assert puts == 1
+
+
+async def test_a_limiter_whose_password_changes_is_connected_to_once(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Every password that it ever had was kept, with its connection."""
+    closed: list[FakeLimitStore] = []
+
+    async def close(store: FakeLimitStore) -> None:
+        closed.append(store)
+
+    monkeypatch.setattr(FakeLimitStore, "close", close)
+    world = a_world(rateLimits=[LIMIT])
+    await world.advance(20)
+    assert closed == []
+    for number in range(3):
+        world.cluster.put(a_secret(url=BROKER_URL.replace("s3cret", f"other{number}")))
+        await world.advance(60)
+    assert len(closed) == 3
+    assert applied(world)[:2] == ("True", "InForce")
