@@ -15,6 +15,7 @@ from tests.integration.worker.harness import LATE, RedisScene, Scene, Worker, un
 from tests.integration.worker.versions import VERSIONS
 
 from umbel_worker import redis_contract as contract
+from umbel_worker.crashsafe.waiting import RECHECK_SECONDS
 
 SWEPT = replace(LATE, visibility_timeout=2)
 STEPS = {"TEST_TRANSPORT": '{"priority_steps": [0, 3, 6, 9]}'}
@@ -274,6 +275,29 @@ def test_what_else_happens_to_a_consumer(redis_scene: RedisScene):
     until("it ran", lambda: scene.events.counts("start"), lambda c: c["last"] == 1)
     assert scene.client.llen("added") == 1
     leaves_nothing(scene, worker)
+
+
+@pytest.mark.parametrize("pool", ["processes", "threads", "gevent"])
+def test_who_lost_every_race_takes_what_its_winner_cannot(redis_scene: RedisScene, pool: str):
+    scene = redis_scene
+    workers = [scene.worker(LATE, pool=pool).wait_ready() for _ in range(3)]
+    for number in range(60):
+        scene.send("quick", f"q{number}")
+        until("it ran", lambda: scene.events.counts("start"), lambda c, n=number: c[f"q{n}"] == 1,
+              every=0.005)  # fmt: skip
+    for number in range(3):  # each has to be taken by another worker, before one looks unasked
+        scene.send("hold", f"h{number}", "g")
+        until("it runs", lambda: scene.events.counts("start"), lambda c, n=number: c[f"h{n}"] == 1,
+              RECHECK_SECONDS / 2)  # fmt: skip
+
+    scene.events.open("g")
+    until("nothing is held", scene.held, lambda n: n == 0)
+    assert set(scene.events.counts("start").values()) == {1}
+    for worker in workers:
+        worker.term()
+    for worker in workers:
+        worker.wait_exit(20)
+    assert scene.client.keys("*umbel*") == []
 
 
 @pytest.mark.parametrize("stock", [True, False], ids=["stock", "crash-safe"])

@@ -28,7 +28,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from umbel_worker.crashsafe import scripts
 from umbel_worker.crashsafe.ledger import FencedError, Ledger, log
 from umbel_worker.crashsafe.qos import SafeQoS
-from umbel_worker.crashsafe.waiting import RECHECK_SECONDS, Poll, RefusedError, Waker
+from umbel_worker.crashsafe.waiting import RECHECK_SECONDS, Poll, Races, RefusedError, Waker
 
 transport: Any = import_module("kombu.transport.redis")
 
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     Base = Any
 else:
     Base = object
+
+
+LOOP_SECONDS = 1.0
+"""The loop's own timers end longer waits in time: there is one every 1 to 2 s."""
 
 
 class State(Enum):
@@ -59,15 +63,14 @@ class Taking(Base):
     _look_at = 0.0
     _brpop_sent_at: Optional[float] = None
     _woken = False
-    _woken_to_race = _racing = False
-    """The take to be sent, or sent, answers a wake-up that others got too."""
-    _lost_race = False
+    _called = False
+    """What is to be sent, or was sent, answers a wake-up that others got too."""
     _script_known = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._unrecorded: set[str] = set()
         self._list_keys: dict[tuple[str, ...], list[str]] = {}
-        self._poll = Poll()
+        self._poll, self._races = Poll(), Races()
         super().__init__(*arguments, **options)
         stock = not issubclass(self.QoS, SafeQoS)  # ack_emulation is off
         self._other = stock or not self.umbel_ledger.covers(self.connection.client)
@@ -102,7 +105,6 @@ class Taking(Base):
         self._queues, self._keys = queues, self._lists(queues)
         self._in_poll = self.client.connection
         self._woken = False
-        self._racing, self._woken_to_race = self._woken_to_race, False
         self._send_take()
 
     def _join(self) -> bool:
@@ -173,7 +175,8 @@ class Taking(Base):
 
     def _deliver(self, reply: Any) -> bool:
         self._in_poll = None
-        self._lost_race = False
+        self._called = False
+        self._races.won()
         self._poll.reset()
         if isinstance(reply, (bytes, str)):
             self.umbel_ledger.fence()
@@ -216,7 +219,7 @@ class Taking(Base):
             ledger.poll(str(error))
 
     def _found_nothing(self) -> None:
-        self._lost_race = self._lost_race or self._racing
+        self._count_race()
         if self._woken:
             self._in_poll = None
         elif self.umbel_ledger.polls:
@@ -229,15 +232,23 @@ class Taking(Base):
         if something or self._woken:
             self._in_poll = None
         else:
+            self._count_race()
             self._wait(monotonic() + RECHECK_SECONDS)
         raise Empty
+
+    def _count_race(self) -> None:
+        """Nothing is there; if we were called, others were quicker."""
+        if self._called:
+            self._races.lost()
+        self._called = False
 
     def _wait(self, until: float) -> None:
         self._brpop_sent_at = None  # no reply is due, so kombu must not miss it
         self.umbel_state, self._look_at = State.WAITING, until
-        loop = get_event_loop() if self.umbel_ledger.polls else None
-        if loop is not None:  # any other wait ends with the loop's own timers, 2 s at most
-            loop.call_later(max(0.0, until - monotonic()), _nothing)
+        left = max(0.0, until - monotonic())
+        loop = get_event_loop() if left < LOOP_SECONDS else None
+        if loop is not None:
+            loop.call_later(left, _nothing)
 
     def umbel_stop_waiting(self) -> None:
         """Send a take at the next turn of the loop, if waiting."""
@@ -259,12 +270,13 @@ class Taking(Base):
         """Something was said on the waker's connection."""
         if self.umbel_waker is not None:
             self.umbel_waker.drain()
-        if self._lost_race and self.umbel_state is State.WAITING:
-            # Others were quicker last time: look before leaping, at a sixth of the commands.
-            self._woken = False
-            self._send(State.ASKING, "EXISTS", *self._keys)
+        self._called = True
+        delay = self._races.handicap()
+        if delay and self.umbel_state is State.WAITING:
+            # Look then, by EXISTS, and not later if called again meanwhile by another list.
+            self._wait(min(self._look_at, monotonic() + delay))
         else:
-            self._woken = self._woken_to_race = True
+            self._woken = True
             self.umbel_stop_waiting()
         raise Empty  # no message yet
 

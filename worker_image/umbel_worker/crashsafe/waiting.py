@@ -8,18 +8,22 @@ matter: any byte means "look again".
 Where the server refuses tracking (Redis before 6, an ACL), this is asking at growing intervals.
 """
 
+import random
 import socket
 from time import monotonic
-from typing import Any
+from typing import Any, Callable
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-RECHECK_SECONDS = 5.0
+RECHECK_SECONDS = 10.0
 """A wake-up that got lost costs no more than this."""
 
 SHORTEST_POLL, LONGEST_POLL = 0.005, 0.25
 """Seconds between two looks where the server cannot tell."""
+
+HANDICAP, LONGEST_HANDICAP = 0.001, 0.016
+"""Seconds for each race that was lost in a row, and at most."""
 
 CHANNEL = "__redis__:invalidate"
 
@@ -126,3 +130,28 @@ class Poll:
         """Monotonic seconds; each time later than the last."""
         self._delay, delay = min(self._delay * 2, LONGEST_POLL), self._delay
         return monotonic() + delay
+
+
+class Races:
+    """How late to look when called: the server calls every worker that waits for the same list.
+
+    If all of them looked at once, they would be in the way of the one who gets the message. So
+    who has often been too late looks later, each at a moment of its own, and finds it taken; who
+    got the last one looks at once.
+    """
+
+    def __init__(self, chance: Callable[[], float] = random.random) -> None:
+        self._chance = chance
+        self._lost = 0
+
+    def won(self) -> None:
+        """We got a message."""
+        self._lost = 0
+
+    def lost(self) -> None:
+        """We were called, and there was nothing."""
+        self._lost += 1
+
+    def handicap(self) -> float:
+        """Seconds to wait before looking; 0 if the last race was not lost."""
+        return self._chance() * min(self._lost * HANDICAP, LONGEST_HANDICAP)
