@@ -9,28 +9,30 @@ from typing import IO
 
 def content(image: tarfile.TarFile, path: str) -> bytes | None:
     """As the topmost layer that has the file has it; None where none has."""
-    [manifest] = json.loads(_read(image, "manifest.json"))
+    [manifest] = json.loads(read(image, "manifest.json"))
     for layer in reversed(manifest["Layers"]):
-        with tarfile.open(fileobj=_opened(image, layer)) as files:
+        with tarfile.open(fileobj=opened(image, layer)) as files:
             for name in files.getnames():
                 if name.removeprefix("./") == path:
-                    return _read(files, name)
+                    return read(files, name)
     return None
 
 
-def _opened(archive: tarfile.TarFile, name: str) -> IO[bytes]:
+def opened(archive: tarfile.TarFile, name: str | tarfile.TarInfo) -> IO[bytes]:
+    """A file of an archive."""
     found = archive.extractfile(name)
     assert found is not None, f"{name} is no file"
     return found
 
 
-def _read(archive: tarfile.TarFile, name: str) -> bytes:
-    return _opened(archive, name).read()
+def read(archive: tarfile.TarFile, name: str | tarfile.TarInfo) -> bytes:
+    """What is in it."""
+    return opened(archive, name).read()
 
 
 if __name__ == "__main__":
-    with tarfile.open(sys.argv[1]) as opened:
-        found = content(opened, sys.argv[2])
+    with tarfile.open(sys.argv[1]) as image_archive:
+        found = content(image_archive, sys.argv[2])
     if found is None:
         sys.exit(f"{sys.argv[1]} holds no {sys.argv[2]}")
     sys.stdout.buffer.write(found)

@@ -9,12 +9,12 @@ import pytest
 from hack.image_file import content
 
 
-def archive(files: dict[str, bytes], mode: str = "w") -> bytes:
+def archive(files: dict[str, bytes], mode: str = "w", mtime: float = 0) -> bytes:
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode=mode) as tar:  # type: ignore[call-overload]
         for name, inside in files.items():
             member = tarfile.TarInfo(name)
-            member.size = len(inside)
+            member.size, member.mtime = len(inside), mtime
             tar.addfile(member, io.BytesIO(inside))
     return written.getvalue()
 
