@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## List what can be made
-	@awk -F ':[^#]*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':[^#]*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: venv cluster-up images ## Show the main job, from nothing to a summary (fresh machine: 15 to 25 minutes, again: under 90 s)
@@ -57,6 +57,10 @@ bench: venv cluster-up images ## Measure what the README claims
 simulation: venv ## Simulate every scenario beside KEDA and the HPA; writes docs/simulate.md and its plots
 	$(python) -m benchmarks.simulation --write
 
+.PHONY: docs
+docs: venv ## Check every page: links, headings, pictures, YAML, commands, and the code and tests that it names
+	.venv/bin/pytest -q -n 2 tests/unit/docs tests/unit/spec/test_docs.py
+
 .PHONY: dashboard
 dashboard: venv ## Write the chart's Grafana dashboard anew from hack/dashboard
 	$(python) -m hack.dashboard
@@ -68,6 +72,10 @@ cluster-up: ## Find a cluster, or start one
 .PHONY: images
 images: ## Build the images whose inputs changed and load them into the cluster
 	@hack/images
+
+.PHONY: reproducible
+reproducible: ## Build the images of operator and worker twice from nothing, and compare them byte by byte
+	@hack/images --verify
 
 .PHONY: install
 install: cluster-up images ## Install the working tree into the cluster with Helm

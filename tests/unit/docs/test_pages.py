@@ -11,6 +11,7 @@ from tests.unit.docs import blocks
 from tests.unit.docs.blocks import ROOT
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)|<img [^>]*src=\"([^\"]+)\"")
 CODE = re.compile(r"```.*?```", re.DOTALL)
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 DOTTED = re.compile(r"`((?:umbel|umbel_worker)(?:\.(?!dev\b|boot\b|dead\b)\w+)+)`")
@@ -54,9 +55,27 @@ def test_the_readme_is_among_the_pages() -> None:
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_relative_link_leads_somewhere(page: Path) -> None:
-    links = LINK.findall(CODE.sub("", text(page)))
+    links = LINK.findall(blocks.INLINE.sub("", CODE.sub("", text(page))))
 
     assert [link for link in links if broken(page, link)] == []
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_picture_is_there_and_says_what_it_shows(page: Path) -> None:
+    pictures = PICTURE.findall(CODE.sub("", text(page)))
+
+    assert [path for _, path, _ in pictures if path and broken(page, path)] == []
+    assert [path for words, path, source in pictures if not words and not source] == []
+
+
+def test_every_page_of_the_documentation_is_in_its_index() -> None:
+    index = ROOT / "docs" / "index.md"
+    linked = {
+        (index.parent / link.partition("#")[0]).resolve() for link in LINK.findall(text(index))
+    }
+    written = {page for page in pages() if page.parent == index.parent}
+
+    assert written - linked == {index}
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))

@@ -1,9 +1,10 @@
-"""docs/taskqueue.md names every field there is; tests/unit/docs reads its examples."""
+"""docs/taskqueue.md names every field there is, docs/reference.md is the CRD's own words."""
 
 import re
 from pathlib import Path
 
 import yaml
+from hack import reference
 from tests.unit.spec.test_crd import CRD, parts
 
 PAGE = (Path(__file__).parents[3] / "docs" / "taskqueue.md").read_text()
@@ -19,3 +20,7 @@ def test_names_every_field() -> None:
 
     missing = {field for field in fields - common if field and not re.search(rf"\b{field}\b", PAGE)}
     assert missing == set()
+
+
+def test_the_reference_is_fresh() -> None:
+    assert reference.FILE.read_text() == reference.page(), "run: python -m hack.reference"
