@@ -65,6 +65,12 @@ docs: venv ## Check every page: links, headings, pictures, YAML, commands, and t
 dashboard: venv ## Write the chart's Grafana dashboard anew from hack/dashboard
 	$(python) -m hack.dashboard
 
+.PHONY: dashboard-picture
+dashboard-picture: venv cluster-up images ## Record the dashboard under load on the cluster (9 minutes), and draw it into docs/
+	@hack/tools prometheus
+	$(in_cluster) $(python) -m hack.dashboard.record
+	$(python) -m hack.dashboard.picture
+
 .PHONY: cluster-up
 cluster-up: ## Find a cluster, or start one
 	@hack/cluster up

@@ -1,1 +1,1 @@
-"""`make dashboard`: writes charts/umbel/files/dashboard.json, for Grafana 10 and newer."""
+"""The dashboard: `make dashboard` writes it, `make dashboard-picture` records and draws it."""

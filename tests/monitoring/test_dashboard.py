@@ -1,33 +1,19 @@
 """promtool can read every query of the dashboard."""
 
-import json
 import subprocess
 from pathlib import Path
 
 import yaml
+from hack.dashboard import asking
 
-FILE = Path(__file__).parents[2] / "charts" / "umbel" / "files" / "dashboard.json"
-
-
-PANELS = [
-    inner
-    for panel in json.loads(FILE.read_text())["panels"]
-    for inner in (panel, *panel.get("panels", ()))
-    if inner["type"] != "row"
-]
+PANELS = asking.panels()
+SOME = {"$namespace": ".*", "$taskqueue": "shop", "$pool": "long|short"}
+"""What a viewer may have chosen."""
 
 
 def asked(query: str) -> str:
-    """As Grafana asks it, with what a viewer may have chosen."""
-    chosen = {
-        "$__rate_interval": "5s",
-        "$namespace": ".*",
-        "$taskqueue": "shop",
-        "$pool": "long|short",
-    }
-    for name, value in chosen.items():
-        query = query.replace(name, value)
-    return query
+    """As Grafana asks it of servers that are scraped every second."""
+    return asking.asked(query, "5s", SOME)
 
 
 def test_every_query_can_be_read(promtool: str, tmp_path: Path) -> None:
