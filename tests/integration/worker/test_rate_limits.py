@@ -204,3 +204,21 @@ def test_an_application_that_disables_rate_limits_disables_its_own_alone(redis_s
     scene.send_many("quick", "limited", 5)
     until("one ran", lambda: len(scene.events.of("start", "limited")), lambda n: n == 1, 5, hold=1)
     assert worker.exit_code is None
+
+
+def test_far_above_the_load_too_nothing_begins_while_the_limiter_is_away(
+    scene_on: Scenes, own_redis: Callable[..., RedisServer]
+):
+    """There the next booking is under way while tasks begin; its reply may never come."""
+    scene, limiter = scene_on("rabbitmq"), own_redis()
+    leave_limits(limiter.url(), at("quick", 100_000))
+    early = replace(EARLY, task_queue=OWNER)
+    worker = scene.worker(early, concurrency=2, more={LIMITER_ENV: limiter.url()}).wait_ready()
+    scene.send_many("quick", "a", 1000)
+    until("they run", lambda: len(scene.events.of("start")), lambda n: n > 300, 20)
+    limiter.pause()
+    scene.send_many("quick", "b", 50)
+    until("the worker knows", lambda: worker.told("the rate limiter is away"), bool, 5)
+    until("they wait", lambda: len(scene.events.of("start", "b")), lambda n: n < 10, 4, hold=3)
+    limiter.resume()
+    until("all ran", lambda: len(scene.events.of("start")), lambda n: n == 1050, 20)
