@@ -12,6 +12,7 @@ from benchmarks import (
     crashsafe_speed,
     crowd,
     deaths,
+    grace,
     kills,
     nodekill,
     overrun,
@@ -77,6 +78,9 @@ BENCHMARKS["overrun"] = Benchmark(
 )
 BENCHMARKS["deaths"] = Benchmark(
     headings=deaths.HEADINGS, run=deaths.run, trials={"redis": 20, "rabbitmq": 20}
+)
+BENCHMARKS["grace"] = Benchmark(
+    headings=grace.HEADINGS, run=grace.run, trials={"redis": 20, "rabbitmq": 20}
 )
 BENCHMARKS["rates"] = Benchmark(
     headings=rates.HEADINGS, run=rates.run, trials={"redis": 1, "rabbitmq": 1}
