@@ -6,7 +6,8 @@ again when its connection stands, which is the last moment before its bytes go o
 
 Nor is it enough to stop waiting for an answer: what a closed socket has not delivered, the kernel
 goes on sending for minutes. A write that was lost in a broken network would arrive when that is
-whole again, in another one's term. So connections end with a reset, which forgets what is unsent.
+whole again, in another one's term. So connections end with a reset, which forgets what is unsent,
+and at once: a TLS connection would first wait half a minute for the other side's goodbye.
 
 The trap: what an API server has received while it hangs, it does when it goes on. It gives the
 lease to nobody meanwhile either, and whoever takes it then lists all that was done before.
@@ -78,9 +79,17 @@ class _ForgetfulConnections(rest.RESTClientObject):
     """The client library's own, but for what happens when they are closed."""
 
     def _create_connector(self) -> aiohttp.TCPConnector:
-        return aiohttp.TCPConnector(
+        return _AbortingConnector(
             limit=self.maxsize, ssl=self.ssl_context, socket_factory=_forgetful
         )
+
+
+class _AbortingConnector(aiohttp.TCPConnector):
+    def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
+        """A connection is used no more: aiohttp would say goodbye, and has no option not to."""
+        if should_close or protocol.should_close:
+            protocol.abort()
+        super()._release(key, protocol, should_close=should_close)
 
 
 def _forgetful(address: Any) -> socket.socket:
