@@ -6,18 +6,18 @@ only if it is not granted by now.
 """
 
 import json
-import os
-import subprocess
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tests.e2e import local_cluster
 
 if TYPE_CHECKING:  # a client of Kubernetes takes longer to load than all that is here
     from tests.e2e.api import Api
 
 Json = dict[str, Any]
-ROOT = Path(__file__).parents[2]
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
@@ -41,6 +41,7 @@ class Request:
     pod: str
     right: Right
     name: str
+    namespace: str = ""
     begun: str
     ended: str
     status: int
@@ -55,16 +56,11 @@ class Request:
 
 def log_of_the_local_cluster() -> Path | None:
     """None where the cluster in use is another one, whose log is not to be had."""
-    if os.environ.get("KUBECONFIG") != _local("kubeconfig"):
+    if not local_cluster.in_use():
         return None
-    log = Path(_local("audit-log"))
+    log = Path(local_cluster.said("audit-log"))
     assert log.exists(), f"no {log}: an older checkout started the cluster; `make cluster-down`"
     return log
-
-
-def _local(what: str) -> str:
-    command = [str(ROOT / "hack/localcluster/cluster"), what]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def requests(log: Path, account: str) -> list[Request]:
@@ -87,10 +83,11 @@ def _request(said: Json) -> Request:
         pod=said["user"].get("extra", {}).get(POD, ["?"])[0],
         right=Right(of.get("apiGroup", ""), resource, said["verb"]),
         name=of.get("name", ""),
+        namespace=of.get("namespace", ""),
         begun=said["requestReceivedTimestamp"],
         ended=said["stageTimestamp"],
         status=said.get("responseStatus", {}).get("code", 0),
-        allowed=said["annotations"].get("authorization.k8s.io/decision") == "allow",
+        allowed=said.get("annotations", {}).get("authorization.k8s.io/decision") == "allow",
     )
 
 
@@ -157,6 +154,33 @@ def holders(asked: Iterable[Request], lease: str) -> list[str]:
     """Who led, one after the other."""
     pods = [one.pod for one in asked if _renews(one, lease)]
     return [pod for before, pod in zip(["", *pods], pods, strict=False) if pod != before]
+
+
+def from_last_renewal(asked: Sequence[Request], lease: str) -> list[Request]:
+    """What came since the leader was last certain to be it; nothing where nobody ever was."""
+    renewals = [number for number, one in enumerate(asked) if _renews(one, lease)]
+    return list(asked[renewals[-1] :]) if renewals else []
+
+
+def timeline(asked: Iterable[Request], lease: str) -> str:
+    """Who held the lease and who wrote, a line for each who did so without a break."""
+    lines, holder, run = list[str](), "nobody", list[Request]()
+    for one in asked:
+        renews, writes = _renews(one, lease), _writes(one)
+        if run and ((renews and one.pod != holder) or (writes and one.pod != run[-1].pod)):
+            lines.append(_row(run))
+            run = []
+        if renews and one.pod != holder:
+            holder = one.pod
+            lines.append(f"{one.begun} {holder} takes the lease")
+        elif writes:
+            run.append(one)
+    return "\n".join([*lines, *([_row(run)] if run else [])])
+
+
+def _row(run: Sequence[Request]) -> str:
+    what = ", ".join(f"{n} x {right}" for right, n in Counter(str(o.right) for o in run).items())
+    return f"{run[0].begun} {run[0].pod} writes until {max(one.ended for one in run)}: {what}"
 
 
 def _writes(one: Request) -> bool:

@@ -1,25 +1,26 @@
-"""The operator that leads dies or is stopped: what runs goes on, and another one leads."""
+"""The leader dies, is stopped or loses its lease: what runs goes on, and another one leads.
+
+Never do two of them write, by the API server's own log.
+"""
 
 import signal
 from typing import Any
 
 import pytest
-from tests.e2e.api import Refused, now
+from tests.e2e import local_cluster
+from tests.e2e.api import now
 from tests.e2e.brokers import Broker
-from tests.e2e.cluster import OPERATOR_NAMESPACE, Cluster, eventually
+from tests.e2e.cluster import Cluster, eventually, throughout
+from tests.e2e.operators import TAKEOVER_SECONDS, asked, both_ready, identities, restarts
 from tests.e2e.processes import kill, main_process, send
-from tests.e2e.stories import NewStory, Story, pool
+from tests.e2e.stories import NewStory, pool
+from tests.e2e.writers import Writers
 
-TAKEOVER_SECONDS = 15.0
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(240)]
 
-
-def identities(story: Story, pool_name: str) -> set[tuple[str, int]]:
-    """Every pod with the number of its restarts."""
-    return {
-        (pod["metadata"]["uid"], status["restartCount"])
-        for pod in story.pods(pool_name)
-        for status in pod["status"].get("containerStatuses", ())
-    }
+STOPPED_SECONDS = 60.0
+UNSENT_SECONDS = 29.0
+"""From a cut: 13 and 26 s after a write the kernel sends it again, if it still may."""
 
 
 def test_a_killed_leader_interrupts_nothing_and_is_followed(
@@ -31,7 +32,7 @@ def test_a_killed_leader_interrupts_nothing_and_is_followed(
     tasks = story.send("hold", "long", 50, at_once=True, gate="end")
     story.until_count("begun", tasks, 50, 90)
     story.ready("long", 5)
-    before = identities(story, "long")
+    before, writers = identities(story.pods("long")), Writers()
 
     with story.sizes() as sizes:
         kill(cluster.operator_pod(), "run")
@@ -46,16 +47,19 @@ def test_a_killed_leader_interrupts_nothing_and_is_followed(
     record_property("scales after the kill", round(turned - killed, 1))
     assert turned - killed < TAKEOVER_SECONDS
     assert cluster.operator("/healthz") == "ok\n"
-    assert identities(story, "long") <= before, "a pod was replaced or restarted"
+    assert identities(story.pods("long")) <= before, "a pod was replaced or restarted"
+    writers.were_one_at_a_time()
 
 
-def test_a_leader_that_was_stopped_wakes_as_standby_and_writes_nothing(
+def test_a_leader_that_was_stopped_for_a_minute_wakes_as_standby_and_writes_nothing(
     cluster: Cluster, broker: Broker, new_story: NewStory, record_property: Any
 ) -> None:
     story = new_story(broker).apply(pool("long"), pool("other"))
     story.until("Ready", "True")
-    eventually("a second operator stands by", lambda: ready(cluster), lambda n: n == 2, 90)
-    old = cluster.operator_pod()
+    both_ready(cluster)
+    running = story.send("hold", "long", gate="end")
+    story.until_count("begun", running, 1)
+    old, before, writers = cluster.operator_pod(), identities(story.pods("long")), Writers()
     name, pid = old["metadata"]["name"], main_process(old, "run")
 
     with story.sizes() as sizes:
@@ -66,34 +70,55 @@ def test_a_leader_that_was_stopped_wakes_as_standby_and_writes_nothing(
             eventually("one scales", lambda: sizes.values("story-other"), lambda s: s[-1] == 1, 40)
             turned = sizes.of("story-other")[-1].at
             leader = cluster.leader()
+            left = STOPPED_SECONDS - (now() - stopped)
+            throughout("the new one leads on", cluster.leader, lambda seen: seen == leader, left)
         finally:
             send(signal.SIGCONT, pid)
         awake = eventually(
             "it answers", lambda: asked(cluster, name), lambda said: "stands by" in said, 30
         )
         assert sizes.values("story-other") == [0, 1]
+        assert sizes.values("story-long") == [1]
+    assert identities(story.pods("long")) == before, "a pod was replaced or restarted"
     story.open("end")
-    story.all_done_once(tasks)
+    story.all_done_once(running + tasks)
 
     record_property("scales after the stop", round(turned - stopped, 1))
     assert leader != name
     assert awake == f"stands by for {leader}\n"
     assert asked(cluster, leader) == "leads\n"
     assert turned - stopped < TAKEOVER_SECONDS
+    writers.were_one_at_a_time(name, leader)
 
 
-def ready(cluster: Cluster) -> int:
-    """Operators that lead or stand by."""
-    deployment = cluster.api.get("Deployment", OPERATOR_NAMESPACE, "umbel") or {}
-    return int(deployment.get("status", {}).get("readyReplicas", 0))
+def test_a_leader_that_is_cut_off_loses_its_lease_and_what_it_sent_never_arrives(
+    cluster: Cluster, broker: Broker, new_story: NewStory, record_property: Any
+) -> None:
+    local_cluster.needed()
+    story = new_story(broker).apply(pool("long"), pool("other"))
+    story.until("Ready", "True")
+    both_ready(cluster)
+    running = story.send("hold", "long", gate="end")
+    story.until_count("begun", running, 1)
+    old, operators, writers = cluster.operator_pod(), restarts(cluster), Writers()
+    name = old["metadata"]["name"]
 
+    with story.sizes() as sizes:
+        with local_cluster.cut_off(old):
+            cut = now()
+            tasks = story.send("hold", "other", gate="end")  # it sees that, and writes in vain
+            eventually("one scales", lambda: sizes.values("story-other"), lambda s: s[-1] == 1, 40)
+            turned = sizes.of("story-other")[-1].at
+            leader = cluster.leader()
+        eventually("it stands by", lambda: asked(cluster, name), lambda s: "stands by" in s, 30)
+        left = UNSENT_SECONDS - (now() - cut)
+        throughout("the new one leads on", cluster.leader, lambda seen: seen == leader, left)
+        assert sizes.values("story-other") == [0, 1]
+        assert sizes.values("story-long") == [1]
+    story.open("end")
+    story.all_done_once(running + tasks)
 
-def asked(cluster: Cluster, pod: str) -> str:
-    """What an operator says that it is."""
-    try:
-        return cluster.operator_at(pod, "/readyz")
-    except Refused as refused:  # what the API server says of a port that nobody listens on
-        return str(refused)
-
-
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(240)]
+    record_property("scales after the cut", round(turned - cut, 1))
+    assert turned - cut < TAKEOVER_SECONDS
+    assert restarts(cluster) == operators, "an operator was restarted"
+    writers.were_one_at_a_time(name, leader)

@@ -5,7 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.audit import Request, Right, holders, refused, requests, second_writers, used
+from tests.e2e.audit import (
+    Request,
+    Right,
+    from_last_renewal,
+    holders,
+    refused,
+    requests,
+    second_writers,
+    timeline,
+    used,
+)
 
 PODS = Right("", "pods", "patch")
 STATUS = Right("umbel.dev", "taskqueues/status", "patch")
@@ -114,3 +124,30 @@ def test_who_led_is_told_once_a_term() -> None:
     asked = [takes(1, "a"), takes(2, "a"), takes(3, "b"), takes(4, "a")]
 
     assert holders(asked, "umbel") == ["a", "b", "a"]
+
+
+def test_what_is_looked_at_begins_with_whoever_led_then() -> None:
+    asked = [takes(1, "a"), at(2, "a"), takes(3, "a"), at(4, "a"), at(5, "b")]
+
+    assert from_last_renewal(asked, "umbel") == asked[2:]
+    assert from_last_renewal([at(1, "a")], "umbel") == []
+
+
+def test_a_story_of_who_wrote_has_a_line_for_each_who_did_so_without_a_break() -> None:
+    asked = [
+        takes(1, "a"),
+        at(2, "a"),
+        takes(3, "a"),
+        at(4, "a", STATUS, until=5),
+        takes(6, "b"),
+        at(7, "a"),
+        at(8, "b"),
+    ]
+
+    assert timeline(asked, "umbel").splitlines() == [
+        "12:00:01 a takes the lease",
+        "12:00:02 a writes until 12:00:05: 1 x patch pods, 1 x patch taskqueues/status.umbel.dev",
+        "12:00:06 b takes the lease",
+        "12:00:07 a writes until 12:00:07: 1 x patch pods",
+        "12:00:08 b writes until 12:00:08: 1 x patch pods",
+    ]
