@@ -1,6 +1,7 @@
 """What the adapter makes of answers that are none: talked to over real sockets."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -8,6 +9,7 @@ from kubernetes.aio import client
 
 from umbel.cluster.errors import ClusterError, Conflict, NotFound
 from umbel.cluster.kubernetes import Kubernetes
+from umbel.cluster.lease import Lease
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Serve = Callable[[Handler], Awaitable[Kubernetes]]
@@ -134,3 +136,25 @@ async def test_a_listing_of_one_namespace_asks_for_nothing_else(serve: Serve):
         "/apis/policy/v1/namespaces/shop/poddisruptionbudgets",
         "/api/v1/namespaces/shop/pods",
     ]
+
+
+async def test_a_lease_is_written_with_the_deployment_that_it_goes_with(serve: Serve):
+    written: list[dict[str, Any]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.method == "GET":
+            metadata = {"name": "umbel", "namespace": "umbel-system", "uid": "uid-1"}
+            body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}
+            return web.json_response(body)
+        written.append(await request.json())
+        return web.json_response(written[-1], status=201)
+
+    cluster = await serve(answer)
+    owner = await cluster.owner("umbel-system", "umbel")
+    made = await cluster.write_lease(
+        Lease(namespace="umbel-system", name="umbel", holder="a", owners=(owner,))
+    )
+
+    want = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "umbel", "uid": "uid-1"}
+    assert written[0]["metadata"]["ownerReferences"] == [want]
+    assert list(made.owners) == [want]
