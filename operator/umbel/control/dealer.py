@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from umbel.autoscaling.snapshot import WorkerView
-from umbel.autoscaling.worker_report import WorkerReport
+from umbel.autoscaling.worker_report import TaskTotals, WorkerReport, summed
 from umbel.control.crew import SILENT_AFTER_SECONDS
 from umbel.control.ledger import NONE, Ledger, Process, Shares
-from umbel.control.share_sizes import MOST_EACH, Asking, has_backlog, room, sizes
+from umbel.control.share_sizes import Asking, has_backlog, pace, room, sizes
 from umbel.resources.rate_limits import RateLimit, RateLimits, Share, Stamp
 
 HELD_SECONDS: Final = 1.1
@@ -190,8 +190,15 @@ class Dealer:
         under = {name: frozenset(one.id for one in limits.of(name)) for name in names}
         wanted = {}
         for limit in shared:
+            done = {
+                process: summed(
+                    [one for name, one in report.tasks.items() if limit.id in under[name]]
+                )
+                for process, report in fresh.items()
+            }
+            all_done = summed(list(done.values()))
             asking = [
-                self._asking(limit, under, process, report, over_at)
+                self._asking(limit, process, report, (done[process], all_done), over_at)
                 for process, report in fresh.items()
                 if report.taking != 0 or _waiting(report, limit)
             ]
@@ -205,19 +212,18 @@ class Dealer:
     def _asking(
         self,
         limit: RateLimit,
-        under: Mapping[str, frozenset[str]],
         process: Process,
         report: WorkerReport,
+        done: tuple[TaskTotals, TaskTotals],
         over_at: float,
     ) -> Asking:
-        mine = [totals for name, totals in report.tasks.items() if limit.id in under[name]]
-        ended, seconds = sum(one.ended for one in mine), sum(one.seconds for one in mine)
+        """It; `done` is by itself and by all of them."""
         waiting, since = _waiting(report, limit), self._turns.get(process)
         return Asking(
             process=process,
             waiting=waiting,
-            uses=waiting > 0 or any(one.started for one in mine),
-            can=min(MOST_EACH, report.slots * ended / seconds) if ended and seconds else MOST_EACH,
+            uses=waiting > 0 or done[0].started > 0,
+            can=pace(report.slots, *done),
             holds=since is not None,
             turn_over=since is not None and since <= over_at,
             served_at=self._served.get(process, float("-inf")),

@@ -14,11 +14,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from umbel.autoscaling.worker_report import TaskTotals
 from umbel.control.ledger import Process
 from umbel.resources.rate_limits import RateLimit, Share
 
 MOST_EACH: Final = 100.0
 """Tasks a second that one worker is trusted to let go, however short they are."""
+
+FIRST_TASKS: Final = 20
+"""A worker's own mean runtime counts as much as that of all after so many tasks: its first ones are
+slow, and by them it would get a part of what it can do."""
 
 LEAST_BACKLOG: Final = 2
 """Tasks that wait, at least, where there is a backlog."""
@@ -41,6 +46,20 @@ class Asking:
     """It has had one for so long that others come first, if they wait."""
     served_at: float
     """When it had one last."""
+
+
+def pace(slots: int, own: TaskTotals, every: TaskTotals) -> float:
+    """Tasks a second that a worker can run, as far as it is to be trusted with.
+
+    Args:
+        slots: of it.
+        own: what it has done under the limit.
+        every: what all have done.
+    """
+    if not every.ended:
+        return MOST_EACH
+    seconds = own.seconds + FIRST_TASKS * every.seconds / every.ended
+    return min(MOST_EACH, slots * (own.ended + FIRST_TASKS) / seconds) if seconds else MOST_EACH
 
 
 def has_backlog(limit: RateLimit, waiting: int, before: bool) -> bool:
