@@ -4,36 +4,65 @@ Each cell is a rate and a number of workers with a deep backlog, which agree in 
 RabbitMQ, by shares that the operator's own code deals out over the broker. A task tells when its
 worker let it go, which is what the limit is about, and when it began in its child process, which on
 a machine without a free processor may be later, and then several at once.
+
+Cells that leave most of the machine idle are measured side by side, each on a database or virtual
+host of its own. `--cells "shares 10/s, redis 2000/s 12"` measures some of them only.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from itertools import product
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from urllib.request import urlopen
+from typing import NamedTuple
 
-from redis import Redis
 from tests.integration.servers import RedisServer
-from tests.integration.worker.dealing import Dealing
-from tests.integration.worker.harness import EARLY, RabbitScene, RedisScene, Scene, Worker, until
+from tests.integration.worker.harness import (
+    RabbitScene,
+    RedisScene,
+    Scene,
+    Worker,
+    clock,
+    until,
+)
+from tests.integration.worker.scraping import scrape
+from tests.windows import most_within
 
 from benchmarks.brokers import server
-from umbel.resources.rate_limits import LIMITER_ENV, RateLimit, RateLimits, definitions_key
-from umbel.resources.worker_contract import METRICS_PATH
+from benchmarks.fleets import PREFORK, TASK, Fleet, by_redis, by_shares
 
 HEADINGS = ("benchmark", "broker", "mechanism", "asked/s", "workers", "runs", "used: median",
-            "least", "bar", "most over a second", "calls/s", "holds")  # fmt: skip
+            "least", "bar", "most over a second, 5 s", "calls/s", "holds")  # fmt: skip
 RATES = (1, 10, 30, 200, 2000)
 WORKERS = (1, 3, 12)
 SECONDS = 60.0
 LEAST_USED = 0.97
+WINDOWS = (1.0, 5.0)
 MECHANISMS = {"redis": ("Redis",), "rabbitmq": ("Redis", "shares")}
-Cell = tuple[str, int, int]
-"""Mechanism, rate, workers."""
-OWNER = "default/shop/2825f919"
+THROUGH = {"Redis": by_redis, "shares": by_shares}
+FAST = 1000
+"""Tasks a second from which on each worker is a solo one: two cores run no 2,000 in child processes
+beside what else takes part."""
+ROOM = 500
+"""How much of `Cell.weight` is measured side by side."""
+
+
+class Cell(NamedTuple):
+    mechanism: str
+    rate: int
+    workers: int
+
+    @property
+    def weight(self) -> int:
+        """About how much of the machine it takes: tasks a second, and those that a worker costs."""
+        return self.rate + 4 * self.workers
+
+    def is_meant(self, cells: str) -> bool:
+        """Whether one of several alternatives has no word that is not of this cell; "" is all."""
+        mine = {self.mechanism.lower(), f"{self.rate}/s", str(self.workers)}
+        return not cells or any(set(one.lower().split()) <= mine for one in cells.split(","))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +71,10 @@ class Run:
 
     used: float
     """Part of the rate."""
-    over: int
-    """By how many the fullest second was above rate + burst; 0 or less is right."""
+    over: tuple[int, ...]
+    """By how many the fullest time of each length was above rate x t + burst; 0 is right."""
     began_over: int
-    """The same of the moments in which tasks began in their processes."""
+    """The same, in a second, of the moments in which tasks began in their processes."""
     calls: float
     """To the limiter, a second."""
 
@@ -60,129 +89,115 @@ class Outcome:
         return all(map(_holds, self.runs.values()))
 
     def rows(self) -> Iterator[tuple[str, ...]]:
-        for (mechanism, rate, workers), runs in self.runs.items():
-            used = [run.used for run in runs]
-            over = max(run.over for run in runs)
-            yield ("rates", self.broker, mechanism, str(rate), str(workers), str(len(runs)),
-                   f"{median(used):.1%}", f"{min(used):.1%}", f"{LEAST_USED:.0%}, 0",
-                   f"{over:+d} (begun {max(run.began_over for run in runs):+d})",
-                   f"{median(run.calls for run in runs):.0f}",
-                   "yes" if _holds(runs) else "NO")  # fmt: skip
+        for cell, runs in sorted(self.runs.items()):
+            yield _row(self.broker, cell, runs)
+
+
+def _row(broker: str, cell: Cell, runs: Sequence[Run]) -> tuple[str, ...]:
+    used = [run.used for run in runs]
+    over = ", ".join(
+        f"{max(several):+d}" for several in zip(*(run.over for run in runs), strict=True)
+    )
+    began = max(run.began_over for run in runs)
+    return ("rates", broker, cell.mechanism, str(cell.rate), str(cell.workers), str(len(runs)),
+            f"{median(used):.1%}", f"{min(used):.1%}", f"{LEAST_USED:.0%}, 0",
+            f"{over} (begun {began:+d})", f"{median(run.calls for run in runs):.0f}",
+            "yes" if _holds(runs) else "NO")  # fmt: skip
 
 
 def _holds(runs: Sequence[Run]) -> bool:
-    return all(run.over <= 0 and LEAST_USED <= run.used <= 1.0 for run in runs)
+    return all(max(run.over) <= 0 and LEAST_USED <= run.used <= 1.0 for run in runs)
 
 
-def most_over(times: Sequence[float], rate: float, burst: int, window: float = 1.0) -> int:
-    """By how many the fullest window is above what may begin in it."""
-    best = first = 0
-    for last, at in enumerate(times):
-        while times[first] <= at - window:
-            first += 1
-        best = max(best, last - first + 1)
-    return best - int(rate * window + burst)
+def batches(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """Those that are measured side by side; what takes most of the machine is alone."""
+    found: list[list[Cell]] = []
+    for cell in sorted(cells, key=lambda one: -one.weight):
+        for batch in found:
+            if sum(one.weight for one in batch) + cell.weight <= ROOM:
+                batch.append(cell)
+                break
+        else:
+            found.append([cell])
+    return found
 
 
-def run(broker: str, trials: int) -> Outcome:
-    """Measure every cell so many times."""
-    runs: dict[Cell, list[Run]] = {}
-    cells = product(range(trials), MECHANISMS[broker], RATES, WORKERS)
-    with TemporaryDirectory(prefix="umbel-bench-") as home, server(broker, Path(home)) as url:
-        (Path(home) / "limiter").mkdir()
-        limiter = RedisServer(Path(home) / "limiter")
-        limiter.start()
-        try:
-            for number, *named in cells:
-                mechanism, rate, workers = named
-                cell = (mechanism, rate, workers)
-                place = Path(home) / f"{mechanism}-{rate}-{workers}-{number}"
-                kind = RedisScene if broker == "redis" else RabbitScene
-                scene = kind(url(0), place.name, place)
-                try:
-                    through = _by_redis if mechanism == "Redis" else _by_shares
-                    with through(scene, limiter.url(), rate) as fleet:
-                        runs.setdefault(cell, []).append(_measure(scene, fleet, rate, workers))
-                finally:
-                    scene.close()
-                print(
-                    f"rates: {broker}, {mechanism}, {rate}/s, {workers} workers: {runs[cell][-1]}",
-                    flush=True,
-                )
-        finally:
-            limiter.stop()
+def run(broker: str, trials: int, cells: str = "") -> Outcome:
+    """Measure every cell that is meant so many times."""
+    every = [Cell(m, r, w) for m in MECHANISMS[broker] for r in RATES for w in WORKERS]
+    meant = [cell for cell in every if cell.is_meant(cells)]
+    runs: dict[Cell, list[Run]] = {cell: [] for cell in meant}
+    with TemporaryDirectory(prefix="umbel-bench-") as home, ThreadPoolExecutor() as pool:
+        for trial in range(trials):
+            for number, batch in enumerate(batches(meant)):
+                place = Path(home) / f"{trial}-{number}"
+                place.mkdir()
+                with Bench(broker, place) as bench:
+                    for cell, found in zip(batch, pool.map(bench.measure, batch), strict=True):
+                        runs[cell].append(found)
+                        print(*_row(broker, cell, [found]), flush=True)
     return Outcome(broker=broker, runs=runs)
 
 
-@dataclass(frozen=True, slots=True)
-class Fleet:
-    """How workers are started, and when they are all at work."""
+class Bench:
+    """A broker and a limiter's Redis for the cells of one batch."""
 
-    start: Callable[[int, int], Worker]
-    """Takes their number and their slots."""
-    settle: Callable[[], None]
+    def __init__(self, broker: str, home: Path) -> None:
+        self._broker, self._home = broker, home
+        self._numbers = count(1)
+        self._server = server(broker, home)
+        (home / "limiter").mkdir()
+        self._limiter = RedisServer(home / "limiter")
 
+    def __enter__(self) -> "Bench":
+        self._url = self._server.__enter__()
+        self._limiter.start()
+        return self
 
-@contextmanager
-def _by_redis(scene: Scene, url: str, rate: int) -> Iterator[Fleet]:
-    limits = RateLimits((RateLimit("quick", float(rate), 1, 1, shared=True),), wait=True)
-    with Redis.from_url(url) as client:
-        client.flushdb()
-        client.hset(definitions_key(""), OWNER, limits.to_json())
-    config, more = replace(EARLY, task_queue=OWNER), {LIMITER_ENV: url}
-    yield Fleet(
-        lambda _, slots: scene.worker(config, concurrency=slots, app="rated", more=more),
-        lambda: None,
-    )
+    def __exit__(self, *_: object) -> None:
+        self._limiter.stop()
+        self._server.__exit__(None, None, None)
 
-
-@contextmanager
-def _by_shares(scene: Scene, _: str, rate: int) -> Iterator[Fleet]:
-    with Dealing(scene.url, None, {"task": "quick", "rate": f"{rate}/s"}) as dealing:
-        until("the limits are left for workers", lambda: dealing.kept, lambda kept: kept, 20)
-        config = replace(EARLY, task_queue=dealing.owner)
-
-        def start(number: int, slots: int) -> Worker:
-            host = dealing.add_pod(f"p{number}")
-            return scene.worker(config, concurrency=slots, app="rated", host=host)
-
-        def settle() -> None:
-            until("all is dealt out, for a while", lambda: sum(dealing.shares().values()),
-                  lambda dealt: dealt >= 0.98 * rate, 60, hold=5)  # fmt: skip
-
-        yield Fleet(start, settle)
+    def measure(self, cell: Cell) -> Run:
+        """In a place of its own."""
+        number = next(self._numbers)
+        kind = RedisScene if self._broker == "redis" else RabbitScene
+        scene = kind(self._url(number), f"q{number}", self._home / f"{number}")
+        try:
+            with THROUGH[cell.mechanism](scene, self._limiter.url(number), cell.rate) as fleet:
+                return _measure(scene, fleet, cell)
+        finally:
+            scene.close()
 
 
-def _measure(scene: Scene, fleet: Fleet, rate: int, workers: int) -> Run:
-    scene.send_many("quick", "t", int(rate * (SECONDS + 15)) + 20 * workers)
-    slots = 4 if workers == 1 else 2
-    several = [fleet.start(number, slots) for number in range(workers)]
+def _measure(scene: Scene, fleet: Fleet, cell: Cell) -> Run:
+    rate = cell.rate
+    scene.send_many(TASK, "t", int(rate * (SECONDS + 25)) + 20 * cell.workers)
+    slots, pool = (1, "solo") if rate >= FAST else (4 if cell.workers == 1 else 2, PREFORK)
+    several = [fleet.start(slots, pool) for _ in range(cell.workers)]
     for worker in several:
         worker.wait_ready()
     fleet.settle()
-    begin = max(scene.events.times("go"), default=0.0)
-    before = _calls(several)
-    until("it has run for a while", lambda: max(scene.events.times("go"), default=0.0) - begin,
-          lambda seconds: seconds > SECONDS, 3 * SECONDS, every=1.0)  # fmt: skip
+    seen = len(scene.events.times("go"))
+    times = until("one begins", lambda: scene.events.times("go"), lambda now: len(now) > seen, 30)
+    begin, before = times[-1], _calls(several)
+    until("it ran for a while", clock, lambda now: now > begin + SECONDS, 2 * SECONDS, every=0.2)
     calls = (_calls(several) - before) / SECONDS
-    times = [at for at in scene.events.times("go") if begin < at <= begin + SECONDS]
     for worker in several:
         worker.kill()
+    every = scene.events.times("go")
     return Run(
-        used=len(times) / (rate * SECONDS),
-        over=most_over(times, rate, 1),
-        began_over=most_over(scene.events.times("start"), rate, 1),
+        used=sum(begin < at <= begin + SECONDS for at in every) / (rate * SECONDS),
+        over=tuple(_over(every, rate, seconds) for seconds in WINDOWS),
+        began_over=_over(scene.events.times("start"), rate, 1.0),
         calls=calls,
     )
 
 
+def _over(times: Sequence[float], rate: int, seconds: float) -> int:
+    return most_within(times, seconds) - int(rate * seconds + 1)
+
+
 def _calls(workers: Sequence[Worker]) -> float:
     """To the limiter, by their own word."""
-    total = 0.0
-    for worker in workers:
-        with urlopen(f"http://127.0.0.1:{worker.port}{METRICS_PATH}") as answer:
-            lines = answer.read().decode().splitlines()
-        total += sum(
-            float(x.split()[-1]) for x in lines if x.startswith("umbel_rate_limiter_calls")
-        )
-    return total
+    return sum(scrape(worker)["umbel_rate_limiter_calls_total",] for worker in workers)
