@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 BATCH_SECONDS = 0.05
 """As many tasks as may begin in this time are booked with one call."""
 
+SHRINK, GROW = 0.5, 0.1
+"""How a booking's size changes after one of which tasks were lost: by that factor; and after each
+other one: by so many tasks."""
+
 RENEW_SECONDS, RENEWED_SECONDS = 0.003, 0.011
 """Where a limit is far above the load, and tasks for so long are left of a booking, the next one is
 asked for, of so many more; together less than `gcra.LATE`, so that none is void before its time."""
@@ -121,6 +125,10 @@ class LimitedBucket:
         """Nothing begins any more."""
         rate = 1 / max(limit.interval for limit in limits)
         self._batch = max(1, math.ceil(rate * BATCH_SECONDS))
+        self._size = float(self._batch)
+        """Of the next booking, at most."""
+        self._expired_before = 0
+        """When the last one was made."""
         several = len(limits) > 1
         self._ahead = 0.0 if several else min(max(gcra.AHEAD, 1 / rate), gcra.MOST_AHEAD)
         self.most_held = math.ceil(2 * rate)
@@ -189,7 +197,7 @@ class LimitedBucket:
             return True
         self._forget_void(now)
         # Before the last is used: a worker that is late would ask too late for the next.
-        if self._missing(tokens) > 0 and len(self._slots) <= self._batch // 2:
+        if self._missing(tokens) > 0 and len(self._slots) <= self._size // 2:
             now = self._fill(now, tokens)
         if self._slots and self._slots[0] <= now:
             self._slots.popleft()
@@ -210,9 +218,22 @@ class LimitedBucket:
             now = self._take(now, self._asked.booking)
         missing = self._missing(tokens)
         if missing > 0 and now >= self._ask_at:
-            want = min(max(missing, math.ceil(self._measured(now) * gcra.LATE)), self._batch)
+            want = max(missing, math.ceil(self._measured(now) * gcra.LATE))
+            want = min(want, self._next_size())
             now = self._take(now, lambda: self._books.book(self.limits, want, self._ahead))
         return now
+
+    def _next_size(self) -> int:
+        """Of a booking: its tasks come at the pace of the limit, which is that of all workers.
+
+        Who lets them go more slowly is later with each, and loses those at the end of a long one.
+        """
+        lost, self._expired_before = self.expired - self._expired_before, self.expired
+        if lost:
+            self._size = max(1.0, self._size * SHRINK)
+        else:
+            self._size = min(self._size + GROW, self._batch)
+        return int(self._size)
 
     def _renew(self, now: float) -> None:
         """Have the next booking there before this one is used up."""
