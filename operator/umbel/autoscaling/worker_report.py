@@ -89,6 +89,8 @@ class ShareHeld(NamedTuple):
     """Tasks that wait for the limit."""
     left: float = 0.0
     """Tasks, or parts of one, that it might have begun when the last command took the share."""
+    full: bool = False
+    """It can hold no more of them: the broker gives it only so many, however few can begin."""
 
 
 @dataclass(frozen=True)
@@ -293,8 +295,10 @@ def _shares(value: Any) -> Optional[SharesHeld]:
     return SharesHeld(
         stamp=_stamp(value["stamp"]),
         held={
-            _text(limit): ShareHeld(_seconds(rate), _count(burst), _count(waiting), _seconds(left))
-            for limit, (rate, burst, waiting, left) in held.items()
+            _text(limit): ShareHeld(
+                _seconds(rate), _count(burst), _count(waiting), _seconds(left), any(full)
+            )
+            for limit, (rate, burst, waiting, left, *full) in held.items()
         },
     )
 

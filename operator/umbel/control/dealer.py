@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from umbel.autoscaling.snapshot import WorkerView
-from umbel.autoscaling.worker_report import TaskTotals, WorkerReport, summed
+from umbel.autoscaling.worker_report import ShareHeld, TaskTotals, WorkerReport, summed
 from umbel.control.crew import SILENT_AFTER_SECONDS
 from umbel.control.ledger import NONE, Ledger, Process, Shares
 from umbel.control.share_sizes import Asking, has_backlog, pace, room, sizes
@@ -43,6 +43,8 @@ ROUNDING: Final = 1e-9
 
 SLOWER: Final = 0.98
 """Than the limit, what nobody had is saved: as workers count, and a little less."""
+
+NOTHING_HELD: Final = ShareHeld(0.0, 0, 0)
 
 Told = tuple[str, Shares | None, Mapping[str, float]]
 """A run, its shares (None: it keeps what it has), and what it may begin at once."""
@@ -200,10 +202,9 @@ class Dealer:
             asking = [
                 self._asking(limit, process, report, (done[process], all_done), over_at)
                 for process, report in fresh.items()
-                if report.taking != 0 or _waiting(report, limit)
+                if report.taking != 0 or _held(report, limit).waiting
             ]
-            waiting = sum(one.waiting for one in asking)
-            backlog = has_backlog(limit, waiting, limit.id in self._backlogs)
+            backlog = has_backlog(limit, asking, limit.id in self._backlogs)
             (self._backlogs.add if backlog else self._backlogs.discard)(limit.id)
             wanted[limit.id] = sizes(limit, asking, backlog)
         self._take_turns({process for want in wanted.values() for process in want}, now)
@@ -218,11 +219,12 @@ class Dealer:
         over_at: float,
     ) -> Asking:
         """It; `done` is by itself and by all of them."""
-        waiting, since = _waiting(report, limit), self._turns.get(process)
+        one, since = _held(report, limit), self._turns.get(process)
         return Asking(
             process=process,
-            waiting=waiting,
-            uses=waiting > 0 or done[0].started > 0,
+            waiting=one.waiting,
+            full=one.full,
+            uses=one.waiting > 0 or done[0].started > 0,
             can=pace(report.slots, *done),
             holds=since is not None,
             turn_over=since is not None and since <= over_at,
@@ -348,6 +350,6 @@ def _least(one: Share, other: Share) -> Share:
     return Share(min(one.rate, other.rate), min(one.burst, other.burst))
 
 
-def _waiting(report: WorkerReport, limit: RateLimit) -> int:
+def _held(report: WorkerReport, limit: RateLimit) -> ShareHeld:
     held = report.shares.held.get(limit.id) if report.shares is not None else None
-    return held.waiting if held is not None else 0
+    return held if held is not None else NOTHING_HELD

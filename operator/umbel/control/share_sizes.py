@@ -36,6 +36,8 @@ class Asking:
     process: Process
     waiting: int
     """Tasks that wait for this limit in it."""
+    full: bool
+    """It can hold no more of them."""
     uses: bool
     """It has run tasks under this limit, or has some that wait."""
     can: float
@@ -62,9 +64,11 @@ def pace(slots: int, own: TaskTotals, every: TaskTotals) -> float:
     return min(MOST_EACH, slots * (own.ended + FIRST_TASKS) / seconds) if seconds else MOST_EACH
 
 
-def has_backlog(limit: RateLimit, waiting: int, before: bool) -> bool:
+def has_backlog(limit: RateLimit, asking: Sequence[Asking], before: bool) -> bool:
     """Whether more waits than a moment's; `before` is what was said last."""
-    rate = limit.count / limit.seconds
+    rate, waiting = limit.count / limit.seconds, sum(one.waiting for one in asking)
+    if any(one.full for one in asking):
+        return True
     return waiting >= (max(1.0, rate / 2) if before else max(float(LEAST_BACKLOG), 2 * rate))
 
 

@@ -1,9 +1,10 @@
-"""How much of a limit one worker is trusted with."""
+"""How much of a limit one worker is trusted with, and whether more waits than a moment's."""
 
 import pytest
 
 from umbel.autoscaling.worker_report import TaskTotals, summed
-from umbel.control.share_sizes import MOST_EACH, pace
+from umbel.control.share_sizes import MOST_EACH, Asking, has_backlog, pace
+from umbel.resources.rate_limits import RateLimit
 
 
 def done(tasks: int, seconds: float) -> TaskTotals:
@@ -28,3 +29,33 @@ def test_a_worker_is_trusted_with_what_it_can_run(
     slots: int, own: TaskTotals, others: TaskTotals, want: float
 ):
     assert pace(slots, own, summed([own, others])) == pytest.approx(want, rel=0.02)
+
+
+def asking(waiting: int, *, full: bool = False) -> Asking:
+    return Asking(
+        process=("long@p1", "run"),
+        waiting=waiting,
+        full=full,
+        uses=True,
+        can=MOST_EACH,
+        holds=True,
+        turn_over=False,
+        served_at=0.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("those", "before", "want"),
+    [
+        pytest.param([asking(99)], False, False, id="less than two seconds' worth"),
+        pytest.param([asking(50), asking(50)], False, True, id="all of them together"),
+        pytest.param([asking(30)], True, True, id="a backlog that is still worked off"),
+        pytest.param([asking(6, full=True), asking(0)], False, True, id="RabbitMQ 4 gives no more"),
+    ],
+)
+def test_whether_there_is_a_backlog_of_a_limit_of_50_a_second(
+    those: list[Asking], before: bool, want: bool
+):
+    limit = RateLimit("quick", 50.0, 1, 1, shared=True)
+
+    assert has_backlog(limit, those, before) is want

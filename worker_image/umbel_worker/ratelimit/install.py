@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
         pool: Any
         qos: Any
+        connection: Any
+        initial_prefetch_count: int
         task_consumer: Any
         timer: Any
         umbel_handback: Any
@@ -116,6 +118,9 @@ class RateLimiting:
         self._buckets: dict[tuple[RateLimit, ...], LimitedBucket] = {}
         self.limits: Optional[RateLimits] = None
         """None while they are not known."""
+        self.most_waiting: Optional[int] = None
+        """Tasks that the broker gives beyond those that run, where it would not give more when
+        asked to; None where it would."""
 
     @property
     def digest(self) -> str:
@@ -146,7 +151,9 @@ class RateLimiting:
         for bucket in self.buckets():
             for name in [limit.id for limit in bucket.limits if limit.shared]:
                 one = held.get(name, none)
-                held[name] = one._replace(waiting=one.waiting + len(bucket.contents))
+                waiting = one.waiting + len(bucket.contents)
+                full = self.most_waiting is not None and waiting >= self.most_waiting
+                held[name] = one._replace(waiting=waiting, full=full)
         return SharesHeld(granted.stamp, held)
 
     def give_up(self) -> None:
@@ -219,7 +226,19 @@ class Limiting(Consumer):
         """Called whenever the loop begins on a new connection."""
         if self.umbel_rates.limits is None:
             self._learn()  # before it says that it is ready
+        self.umbel_rates.most_waiting = self._most_waiting()
         super().on_ready()
+
+    def _most_waiting(self) -> Optional[int]:
+        """With RabbitMQ from 4.0 on, and with quorum queues, Celery's prefetch does not change.
+
+        https://www.rabbitmq.com/docs/quorum-queues#global-qos. Celery before 5.7 does not tell.
+        """
+        amqp = self.connection.transport.driver_type == "amqp"
+        if not amqp or getattr(self, "qos_global", None) is not False:
+            return None
+        slots: int = self.pool.num_processes
+        return max(1, self.initial_prefetch_count - slots)
 
     def on_close(self) -> None:
         """Called when the connection ends; the next one takes from all queues."""
