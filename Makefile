@@ -47,7 +47,12 @@ brokers-matrix: venv ## Contract and integration tests on Redis 7.0 and 8.0, Val
 e2e: venv cluster-up images ## End-to-end tests on the cluster
 	@hack/install
 	$(in_cluster) .venv/bin/pytest --durations=10 -n 2 --dist loadgroup -m 'e2e and not alone' tests/contract tests/e2e
-	$(in_cluster) .venv/bin/pytest --durations=10 -m 'e2e and alone' tests/e2e
+	$(in_cluster) .venv/bin/pytest --durations=10 -m 'e2e and alone and not outage' tests/e2e
+
+.PHONY: outages
+outages: venv cluster-up images ## Outages of a minute, of the leader and of the local cluster's API server (6 minutes)
+	@hack/install
+	$(in_cluster) .venv/bin/pytest -rP --durations=10 -m outage tests/e2e
 
 .PHONY: bench
 bench: venv cluster-up images ## Measure what the README claims

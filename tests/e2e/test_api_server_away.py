@@ -26,10 +26,10 @@ KUBELET_SECONDS = 100.0
 
 Outage = Callable[[], AbstractContextManager[End]]
 
-OUTAGES: dict[str, tuple[Outage, float]] = {
-    "killed": (local_cluster.api_server_killed, 60),
-    "silent": (local_cluster.api_server_silent, 20),
-}
+OUTAGES = [
+    pytest.param(local_cluster.api_server_killed, 60, id="killed", marks=pytest.mark.outage),
+    pytest.param(local_cluster.api_server_silent, 20, id="silent"),
+]
 
 
 def at_work(story: Story) -> list[str]:
@@ -74,7 +74,7 @@ def generations(story: Story) -> dict[str, int]:
     return {name: body["metadata"]["generation"] for name, body in found.items() if body}
 
 
-@pytest.mark.parametrize(("outage", "seconds"), OUTAGES.values(), ids=OUTAGES.keys())
+@pytest.mark.parametrize(("outage", "seconds"), OUTAGES)
 def test_an_api_server_that_is_away_interrupts_nothing_and_umbel_goes_on_by_itself(
     cluster: Cluster,
     broker: Broker,

@@ -18,7 +18,6 @@ from tests.e2e.writers import Writers
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(240)]
 
-STOPPED_SECONDS = 60.0
 UNSENT_SECONDS = 29.0
 """From a cut: 13 and 26 s after a write the kernel sends it again, if it still may."""
 
@@ -51,8 +50,15 @@ def test_a_killed_leader_interrupts_nothing_and_is_followed(
     writers.were_one_at_a_time()
 
 
-def test_a_leader_that_was_stopped_for_a_minute_wakes_as_standby_and_writes_nothing(
-    cluster: Cluster, broker: Broker, new_story: NewStory, record_property: Any
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        pytest.param(0.0, id="until it is followed"),
+        pytest.param(60.0, id="for a minute", marks=pytest.mark.outage),
+    ],
+)
+def test_a_leader_that_was_stopped_wakes_as_standby_and_writes_nothing(
+    cluster: Cluster, broker: Broker, new_story: NewStory, record_property: Any, seconds: float
 ) -> None:
     story = new_story(broker).apply(pool("long"), pool("other"))
     story.until("Ready", "True")
@@ -70,7 +76,7 @@ def test_a_leader_that_was_stopped_for_a_minute_wakes_as_standby_and_writes_noth
             eventually("one scales", lambda: sizes.values("story-other"), lambda s: s[-1] == 1, 40)
             turned = sizes.of("story-other")[-1].at
             leader = cluster.leader()
-            left = STOPPED_SECONDS - (now() - stopped)
+            left = seconds - (now() - stopped)
             throughout("the new one leads on", cluster.leader, lambda seen: seen == leader, left)
         finally:
             send(signal.SIGCONT, pid)
@@ -91,6 +97,7 @@ def test_a_leader_that_was_stopped_for_a_minute_wakes_as_standby_and_writes_noth
     writers.were_one_at_a_time(name, leader)
 
 
+@pytest.mark.outage
 def test_a_leader_that_is_cut_off_loses_its_lease_and_what_it_sent_never_arrives(
     cluster: Cluster, broker: Broker, new_story: NewStory, record_property: Any
 ) -> None:
