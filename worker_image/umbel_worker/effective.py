@@ -8,6 +8,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from celery.worker.consumer.tasks import Tasks
+
 from umbel_worker.contract import WorkerConfig
 
 if TYPE_CHECKING:
@@ -18,19 +20,39 @@ WHOLE_WORKER = ""
 """Instead of a task's name."""
 
 
-def unenforced(worker: Any, config: WorkerConfig) -> "list[tuple[str, str]]":
+def unenforced(worker: Any, config: WorkerConfig, queues: int) -> "list[tuple[str, str]]":
     """(setting, task name) of everything that is not as it should be, in a steady order.
 
     Args:
         worker: Celery's WorkController, once it has its pool and its consumer.
         config: What the TaskQueue says.
+        queues: Of how many the worker was started.
     """
     found = [(setting, WHOLE_WORKER) for setting in _of_the_worker(worker, config)]
+    if config.acks_late and queues > 1 and prefetches_each_queue(worker.consumer):
+        found.append(("prefetch_count", WHOLE_WORKER))
     for name, task in sorted(worker.app.tasks.items()):
         found += [
             (setting, name) for setting in OF_THE_TASK if not _in_force(task, config, setting)
         ]
     return found
+
+
+def prefetches_each_queue(consumer: Any) -> bool:
+    """Whether RabbitMQ counts the prefetch for each queue, and keeps to what that began with.
+
+    So does Celery with quorum queues from 5.5 on, and from 5.7 on with RabbitMQ 4
+    (https://www.rabbitmq.com/docs/quorum-queues#global-qos). Then a worker holds as many messages
+    of each of its queues, and none beyond that when tasks wait for their ETA or a rate limit.
+    """
+    connection = getattr(consumer, "connection", None)
+    if connection is None or connection.transport.driver_type != "amqp":
+        return False
+    together = getattr(consumer, "qos_global", None)
+    if together is None:  # Celery before 5.7 keeps it to itself, and has it from 5.5 on
+        ask = getattr(Tasks, "qos_global", None)
+        together = ask is None or ask(None, consumer)
+    return not together
 
 
 def _in_force(task: Any, config: WorkerConfig, setting: str) -> bool:

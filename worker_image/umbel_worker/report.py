@@ -69,7 +69,7 @@ class Reporter:
         draining = self._status.draining
         if draining and rates is not None:
             rates.give_up()  # before it is said that it begins nothing more
-        missed = effective.unenforced(worker, config)
+        missed = effective.unenforced(worker, config, self._queues)
         counts = self._counters.snapshot()
         tasks, rest = busiest(counts)
         active = _active()

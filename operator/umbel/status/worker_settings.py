@@ -12,6 +12,12 @@ from umbel.status.report import PoolReport
 ROLLOUT_SECONDS = 600.0
 """As long as Kubernetes lets a Deployment's rollout stand still before it calls it failed."""
 
+EACH_QUEUE = (
+    "pool {}: a worker takes a message of each of its queues, and one waits behind a running task: "
+    "RabbitMQ 4 and quorum queues count the prefetch by queue; give each queue a pool of its own"
+)
+"""Of a pool with late acknowledgement."""
+
 
 def contradictions(pools: Sequence[PoolReport]) -> tuple[str, ...] | None:
     """What is not as the TaskQueue says; None while pods run and no worker has reported."""
@@ -37,6 +43,9 @@ def _of_pool(pool: PoolReport) -> Iterator[str]:
 
 def _of_worker(pool: str, report: WorkerReport) -> Iterator[str]:
     for setting, task in report.unenforced:
+        if setting == "prefetch_count":
+            yield EACH_QUEUE.format(pool)
+            continue
         whose = f"task {task}" if task else "whole worker"
         yield (
             f"pool {pool}: {setting} is not in force for the {whose}; something in the application "

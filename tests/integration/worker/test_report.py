@@ -171,6 +171,22 @@ def test_a_task_that_the_application_changes_after_the_start_is_named(
     assert other.digest != report.digest
 
 
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("celery", [None, "5.6.2"])
+def test_a_worker_of_two_quorum_queues_says_that_it_holds_a_message_of_each(
+    scene_on: Scenes, listen: Listen, celery: str | None
+) -> None:
+    scene = scene_on("rabbitmq")
+    listener, first = listen(scene), scene.queue
+    more = {"TEST_DECLARES": "task_create_missing_queue_type", "TEST_QUEUE": first}
+    scene.queue = f"{first},{first}-too"
+    worker = scene.worker(LATE_ONE, app="declaring_queues", celery=celery, more=more)
+    # Celery first declares 28 quorum queues for delayed messages.
+    until("ready", worker.ready, (200).__eq__, 90)
+    report = said(listener, worker, lambda r: r.queues == 2)
+    assert report.unenforced == [("prefetch_count", "")]
+
+
 def test_the_workers_of_another_application_are_not_heard(scene: Scene, listen: Listen) -> None:
     listener = listen(scene)
     command = [sys.executable, "-m", "celery", "-b", scene.url, "worker", "-P", "solo"]

@@ -47,6 +47,13 @@ def test_a_setting_that_is_not_in_force_is_named_with_its_task_once():
     )
 
 
+def test_a_prefetch_by_queue_is_told_with_its_cure():
+    said = told(a_speaker(unenforced=[("prefetch_count", "")]))
+    assert said is not None
+    assert said[0].startswith("pool long: a worker takes a message of each of its queues")
+    assert said[0].endswith("give each queue a pool of its own")
+
+
 def test_crash_safe_off_is_told_with_its_reason():
     said = told(a_speaker(crash_safe_off="EVALSHA is not allowed"))
     assert said is not None

@@ -96,13 +96,13 @@ def worker() -> Any:
 
 
 def test_what_is_as_it_should_be_is_not_named(worker: Any):
-    assert effective.unenforced(worker, CONFIG) == []
+    assert effective.unenforced(worker, CONFIG, 1) == []
 
 
 def test_a_task_registered_after_the_start_is_looked_at(worker: Any):
-    before = effective.digest(worker, CONFIG, effective.unenforced(worker, CONFIG))
+    before = effective.digest(worker, CONFIG, effective.unenforced(worker, CONFIG, 1))
     worker.app.tasks["added.later"] = a_task(acks_late=False)
-    missed = effective.unenforced(worker, CONFIG)
+    missed = effective.unenforced(worker, CONFIG, 1)
     assert missed == [("acks_late", "added.later")]
     assert effective.digest(worker, CONFIG, missed) != before
 
@@ -115,13 +115,32 @@ def test_what_the_whole_worker_does_not_keep_has_no_task(worker: Any):
     worker.pool.uses_semaphore = False
     worker.app.conf.worker_disable_prefetch = True
     config = replace(CONFIG, soft_time_limit=5, hard_time_limit=9, visibility_timeout=3600)
-    assert [setting for setting, task in effective.unenforced(worker, config) if not task] == [
+    assert [setting for setting, task in effective.unenforced(worker, config, 1) if not task] == [
         "prefetch_multiplier",
         "worker_disable_prefetch",
         "soft_time_limit",
         "hard_time_limit",
         "visibility_timeout",
     ]
+
+
+@pytest.mark.parametrize(
+    ("queues", "together", "late", "want"),
+    [
+        pytest.param(2, False, True, [("prefetch_count", "")], id="a message of each queue"),
+        pytest.param(2, True, True, [], id="one prefetch for all queues"),
+        pytest.param(1, False, True, [], id="one queue"),
+        pytest.param(2, False, False, [], id="acknowledged when begun: taken ahead anyway"),
+    ],
+)
+def test_a_prefetch_that_is_counted_by_the_queue_is_named(
+    worker: Any, queues: int, together: bool, late: bool, want: list[tuple[str, str]]
+):
+    rabbitmq = SimpleNamespace(transport=SimpleNamespace(driver_type="amqp"))
+    worker.consumer.connection, worker.consumer.qos_global = rabbitmq, together
+    worker.app.tasks = {}
+
+    assert effective.unenforced(worker, replace(CONFIG, acks_late=late), queues) == want
 
 
 def test_the_same_settings_have_the_same_digest(worker: Any):

@@ -15,6 +15,7 @@ from celery.worker.control import control_command
 from kombu.connection import Connection
 
 from umbel_worker.contract import WorkerConfig
+from umbel_worker.effective import prefetches_each_queue
 from umbel_worker.limiter import LOCK
 from umbel_worker.rate_limits import (
     COMMAND,
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
 
         pool: Any
         qos: Any
-        connection: Any
         initial_prefetch_count: int
         task_consumer: Any
         timer: Any
@@ -230,12 +230,7 @@ class Limiting(Consumer):
         super().on_ready()
 
     def _most_waiting(self) -> Optional[int]:
-        """With RabbitMQ from 4.0 on, and with quorum queues, Celery's prefetch does not change.
-
-        https://www.rabbitmq.com/docs/quorum-queues#global-qos. Celery before 5.7 does not tell.
-        """
-        amqp = self.connection.transport.driver_type == "amqp"
-        if not amqp or getattr(self, "qos_global", None) is not False:
+        if not prefetches_each_queue(self):
             return None
         slots: int = self.pool.num_processes
         return max(1, self.initial_prefetch_count - slots)
