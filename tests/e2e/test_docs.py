@@ -22,6 +22,7 @@ MENTIONED = ("apply", "scale", "delete", "create")
 CANNOT = {
     "-n umbel-system logs umbel-verify": "that pod is there only where helm test failed",
     "-n umbel-system get pods,servicemonitors": "wants the Prometheus operator",
+    "get deployments,scaledobjects -o yaml": "wants KEDA",
 }
 
 
