@@ -225,6 +225,10 @@ class Story:
         """When each pod that ran some of these `stamp` tasks was done with its last one."""
         return {pod: at for at, _, pod, said in self._stamps(tasks) if said == "done"}
 
+    def begun_at(self, tasks: list[str]) -> list[tuple[float, str]]:
+        """When each of these `stamp` tasks began, and in which pod, in their order."""
+        return [(at, pod) for at, _, pod, said in self._stamps(tasks) if said == "begun"]
+
     def done_at(self, tasks: list[str]) -> list[float]:
         """When each of these `stamp` tasks was done, in their order."""
         return [at for at, _, _, said in self._stamps(tasks) if said == "done"]
