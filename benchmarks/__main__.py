@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from benchmarks import (
@@ -91,6 +92,7 @@ BENCHMARKS["ratechurn"] = Benchmark(
 BENCHMARKS["ratecost"] = Benchmark(
     headings=ratecost.HEADINGS, run=ratecost.run, trials={"redis": 7, "rabbitmq": 7}
 )
+IN_CELLS = {"rates": rates.run, "ratechurn": ratechurn.run}
 BROKERS = ("redis", "rabbitmq")
 
 
@@ -99,7 +101,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("benchmark", nargs="?", choices=sorted(BENCHMARKS), help="default: all")
     parser.add_argument("--trials", type=int, help="default: the benchmark's own number")
     parser.add_argument("--broker", choices=BROKERS, help="default: each in turn")
-    return parser.parse_args(arguments)
+    parser.add_argument("--cells", help="some of them only: `shares 10/s, redis 12`")
+    wanted = parser.parse_args(arguments)
+    if wanted.cells and wanted.benchmark not in IN_CELLS:
+        parser.error(f"--cells is for {' and '.join(IN_CELLS)}")
+    return wanted
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -116,9 +122,10 @@ def main(arguments: Sequence[str]) -> int:
     passed = True
     for name in names:
         benchmark = BENCHMARKS[name]
+        run = partial(IN_CELLS[name], cells=wanted.cells) if wanted.cells else benchmark.run
         brokers = [wanted.broker] if wanted.broker else list(benchmark.trials)
         outcomes = [
-            benchmark.run(broker, wanted.trials or benchmark.trials[broker])
+            run(broker, wanted.trials or benchmark.trials[broker])
             for broker in brokers
             if broker in benchmark.trials
         ]

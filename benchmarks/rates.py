@@ -45,7 +45,7 @@ THROUGH = {"Redis": by_redis, "shares": by_shares}
 FAST = 1000
 """Tasks a second from which on each worker is a solo one: two cores run no 2,000 in child processes
 beside what else takes part."""
-ROOM = 500
+ROOM = 260
 """How much of `Cell.weight` is measured side by side."""
 
 
