@@ -8,7 +8,7 @@ from typing import Any
 
 from hack.dashboard.recording import Line, Recording
 from hack.dashboard.sheet import CLASSIC, EDGE, FAINT, GRID, NAMED, Sheet
-from hack.dashboard.units import said
+from hack.dashboard.units import said, size_of
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -21,6 +21,8 @@ NUMBER = 58
 """Pixels of a column of numbers."""
 NARROW = 215
 """A legend's column below so many pixels has no place for two of them."""
+THICK = 48
+"""Pixels of a bar of a timeline, its distance to the next included, at most."""
 GAP = float("nan")
 
 
@@ -118,11 +120,11 @@ def _padded(line: Line, chart: Chart) -> list[float]:
 
 def _stacked(axes: Axes, chart: Chart, shown: Sequence[tuple[Line, str]]) -> None:
     below = [0.0] * chart.recording.count
-    for line, color in shown:
+    for number, (line, color) in enumerate(shown):
         here = [0.0 if value != value else value for value in _padded(line, chart)]
         above = [low + value for low, value in zip(below, here, strict=True)]
         axes.fill_between(chart.times, below, above, color=color, alpha=0.3, lw=0)
-        axes.plot(chart.times, above, color=color, lw=1.3)
+        axes.plot(chart.times, above, color=color, lw=1.3, zorder=3 - number / 100)
         below = above
 
 
@@ -134,11 +136,18 @@ def _dress(axes: Axes, chart: Chart) -> None:
     for step in chart.steps[1:]:
         if step["value"] <= axes.get_ylim()[1]:
             axes.axhline(step["value"], color=NAMED[step["color"]], lw=1, alpha=0.8)
-    axes.yaxis.set_major_locator(MaxNLocator(4, integer=chart.unit == "short" and top > 2))
+    axes.set_yticks(_ticks(chart.unit, axes.get_ylim()[1]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: said(chart.unit, value)))
     axes.grid(color=GRID, lw=0.7)
     axes.set_axisbelow(True)
     _time_axis(axes, chart)
+
+
+def _ticks(unit: str, top: float) -> list[float]:
+    """Round numbers of what the values are written in."""
+    size = size_of(unit, top)
+    even = MaxNLocator(4, steps=[1, 2, 5, 10], integer=unit == "short" and top > 2)
+    return [value * size for value in even.tick_values(0, top / size) if value * size <= top]
 
 
 def _time_axis(axes: Axes, chart: Chart) -> None:
@@ -216,10 +225,10 @@ def stat(chart: Chart, place: Place) -> None:
 
 def state_timeline(chart: Chart, place: Place) -> None:
     """A bar for each series, wherever it has a value."""
-    left = min(230.0, place.width * 0.4)
+    left = min(300.0, place.width * 0.42)
     height = place.height - 30
     axes = chart.sheet.axes(place.x + left, place.y + 2, place.width - left - 14, height)
-    each = height / len(chart.lines)
+    each = min(THICK, height / len(chart.lines))
     for row, line in enumerate(chart.lines):
         for begin, end, value in _stretches(line, chart):
             axes.broken_barh(
@@ -228,7 +237,7 @@ def state_timeline(chart: Chart, place: Place) -> None:
         name = chart.sheet.fitting(line.name, left - 20, 10.5)
         y = place.y + 2 + (row + 0.5) * each
         chart.sheet.text(place.x + left - 8, y, name, 10.5, color=FAINT, ha="right")
-    axes.set_ylim(len(chart.lines), 0)
+    axes.set_ylim(height / each, 0)
     axes.set_yticks([])
     axes.grid(axis="x", color=GRID, lw=0.7)
     axes.set_axisbelow(True)
@@ -251,9 +260,11 @@ def _stretches(line: Line, chart: Chart) -> Iterator[tuple[int, int, float]]:
 def table(chart: Chart, place: Place) -> None:
     """A line for each thing that has labels of its own; its columns in the panel's order."""
     rows: dict[tuple[str, ...], dict[int, float | None]] = {}
+    titles = _headings(chart)
+    names = list(titles.values())
     for line in chart.lines:
-        rows.setdefault(tuple(line.labels.values()), {})[line.query] = line.values[-1]
-    names = _headings(chart)
+        labels = tuple(line.labels[label] for label in titles if label in line.labels)
+        rows.setdefault(labels, {})[line.query] = line.values[-1]
     each = place.width / len(names)
     for column, name in enumerate(names):
         chart.sheet.text(place.x + 12 + column * each, place.y + 12, name, 12, color="#6e9fff")
@@ -266,9 +277,11 @@ def table(chart: Chart, place: Place) -> None:
             chart.sheet.text(place.x + 12 + column * each, y, words, 12.5, **style)
 
 
-def _headings(chart: Chart) -> list[str]:
+def _headings(chart: Chart) -> dict[str, str]:
+    """Of each label and value, in their order."""
     [organized] = [t for t in chart.panel["transformations"] if t["id"] == "organize"]
-    return list(organized["options"]["renameByName"].values())
+    found: dict[str, str] = organized["options"]["renameByName"]
+    return found
 
 
 def _cell(chart: Chart, name: str, value: Any) -> tuple[str, Json]:

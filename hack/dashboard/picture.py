@@ -68,7 +68,7 @@ def _head(sheet: Sheet, view: View, recording: Recording) -> None:
     x = float(MARGIN)
     for choice in whole()["templating"]["list"]:
         chosen = view.chosen.get(f"${choice['name']}", "Prometheus")
-        value = "All" if chosen == ".*" else chosen
+        value = "All" if chosen == ".*" else chosen.replace("|", " + ")
         width = sheet.text(x + 9, 64, choice["label"], 12, weight=500)
         right = 40 + 7 * len(value)
         sheet.box(x, 51, width + 18 + right, 27, facecolor="none")

@@ -10,15 +10,15 @@ import math
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hack.dashboard.asking import asked, legend
 from hack.dashboard.recording import Line, Recording
-from hack.dashboard.scene import NAMESPACES, Load, set_up
-from hack.dashboard.views import VIEWS
+from hack.dashboard.scene import Load, set_up
+from hack.dashboard.views import NAMESPACES, VIEWS, View
 from tests.e2e.cluster import MANAGED, OPERATOR_NAMESPACE, Cluster
 from tests.integration.prometheus import SCRAPE_SECONDS, PrometheusServer
 
@@ -99,11 +99,17 @@ def _of_worker(pod: Json) -> Json:
     }
 
 
-def asked_all(prometheus: PrometheusServer, begin: int, end: int, seconds: int) -> Recording:
+def asked_all(
+    prometheus: PrometheusServer,
+    begin: int,
+    end: int,
+    seconds: int,
+    views: Sequence[View] = VIEWS,
+) -> Recording:
     """What it answers to all panels of all views, from one time to another."""
     found = {
         panel["title"]: _lines(prometheus, panel, view.chosen, (begin, end))
-        for view in VIEWS
+        for view in views
         for panel in view.panels()
         if panel["type"] != "row"
     }

@@ -23,7 +23,18 @@ def said(unit: str, value: float | None) -> str:
         return f"{_digits(value * 100)}%"
     if unit.startswith("suffix:"):
         return _scaled(value, SHORT) + unit.removeprefix("suffix:")
-    return _scaled(value, {"s": SECONDS, "bytes": BYTES}.get(unit, SHORT))
+    return _scaled(value, _scale(unit))
+
+
+def size_of(unit: str, value: float) -> float:
+    """Of what a value is written in: 60 for one in minutes."""
+    if unit in ("percentunit", "bool_yes_no"):
+        return 1
+    return next((size for size, _ in _scale(unit) if abs(value) >= size), 1)
+
+
+def _scale(unit: str) -> Sequence[tuple[float, str]]:
+    return {"s": SECONDS, "bytes": BYTES}.get(unit, SHORT)
 
 
 def _scaled(value: float, scale: Sequence[tuple[float, str]]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from hack.dashboard.asking import CHOSEN, whole
 
 Json = dict[str, Any]
+NAMESPACES = ("shop", "press", "maps", "billing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,11 +19,13 @@ class View:
     """How their titles begin."""
     taskqueue: str = ""
     """The one that is chosen; empty: all."""
+    namespaces: tuple[str, ...] = NAMESPACES
 
     @property
     def chosen(self) -> Mapping[str, str]:
-        """The dashboard's variables."""
-        return CHOSEN | ({"$taskqueue": self.taskqueue} if self.taskqueue else {})
+        """The dashboard's variables, so that nothing else is shown that runs on the cluster."""
+        one = {"$taskqueue": self.taskqueue} if self.taskqueue else {}
+        return {**CHOSEN, "$namespace": "|".join(self.namespaces), **one}
 
     def panels(self) -> list[Json]:
         """Of these rows, their titles among them."""
