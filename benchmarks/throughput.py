@@ -33,7 +33,7 @@ from umbel.spec.model import Pool, TaskQueue, TaskQueueSpec
 
 ROOT = Path(__file__).parent.parent
 QUEUE = "bench"
-KINDS = {"no-op": (0.0, 2000), "1 ms": (0.001, 1500), "10 ms": (0.01, 300)}
+KINDS = {"no-op": (0.0, 2000), "1 ms": (0.001, 1500), "10 ms": (0.01, 900)}
 """Seconds of one task and how many there are."""
 WARM_UP = 400
 CONCURRENCY = 2
