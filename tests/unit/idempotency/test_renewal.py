@@ -99,9 +99,9 @@ from umbel_worker.idempotency import SQLStore, Held, idempotent
 store = SQLStore.from_url(sys.argv[1])
 store.create_table()
 
-@idempotent(store, key="order", name="settle", lease_seconds=0.6)
+@idempotent(store, key="order", name="settle", lease_seconds=1.2)
 def settle(order):
-    until = time.monotonic() + (1.5 if order == "child" else 0)
+    until = time.monotonic() + (2.5 if order == "child" else 0)
     while time.monotonic() < until:
         assert isinstance(store.claim(f'settle:["{order}"]', 60), Held)
         time.sleep(0.05)

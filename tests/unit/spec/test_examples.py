@@ -1,5 +1,6 @@
 """Every example is a TaskQueue that umbel takes, beside the broker that it names."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from tests.unit.spec.wrong_spec import as_stored
 
 from umbel.spec.parse import parse
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
+ROOT = Path(__file__).parents[3]
+EXAMPLES = ROOT / "examples"
 
 
 def objects(kind: str) -> list[Any]:
@@ -34,6 +36,8 @@ def test_umbel_takes_it(folder: Path, taskqueue: dict[str, Any]) -> None:
         if document["kind"] == "Secret"
         for key in document["stringData"]
     }
+    command = r"create secret generic (\S+) --from-literal=(\w+)="
+    secrets |= set(re.findall(command, (ROOT / "README.md").read_text()))  # examples/own-app
     assert (broker.url.name, broker.url.key) in secrets
 
 
