@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hack.dashboard.asking import legend, panels
 from hack.dashboard.picture import WIDTH, pictures
-from hack.dashboard.recording import Line, Recording, load
+from hack.dashboard.recording import FILE, Line, Recording, load
 from hack.dashboard.units import said
 from hack.dashboard.views import VIEWS
 
@@ -82,3 +82,13 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
 )
 def test_a_value_is_written_as_grafana_does(unit: str, value: float | None, want: str) -> None:
     assert said(unit, value) == want
+
+
+def test_the_pages_show_what_was_recorded() -> None:
+    """Of every panel of the dashboard as it is now; the pictures are of the same run."""
+    held = load()
+
+    assert held.panels.keys() == {panel["title"] for panel in panels()}
+    shown = [FILE.parent / view.file for view in VIEWS]
+    assert [size(file)[0] for file in shown] == [WIDTH] * 4
+    assert max(file.stat().st_size for file in shown) < 400_000
