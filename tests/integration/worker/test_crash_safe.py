@@ -20,6 +20,8 @@ from umbel_worker.crashsafe.waiting import RECHECK_SECONDS
 SWEPT = replace(LATE, visibility_timeout=2)
 STEPS = {"TEST_TRANSPORT": '{"priority_steps": [0, 3, 6, 9]}'}
 PREFETCHING = replace(LATE, prefetch_multiplier=2)
+OLD_AND_GREEN = {"pool": "gevent", "celery": VERSIONS[0]}
+"""A kombu without an event loop, whose `get` does less than a newer one's."""
 
 
 @pytest.fixture
@@ -277,15 +279,20 @@ def test_what_else_happens_to_a_consumer(redis_scene: RedisScene):
     leaves_nothing(scene, worker)
 
 
-@pytest.mark.parametrize("pool", ["processes", "threads", "gevent"])
-def test_who_lost_every_race_takes_what_its_winner_cannot(redis_scene: RedisScene, pool: str):
+@pytest.mark.parametrize(
+    "runs", [{"pool": "processes"}, {"pool": "threads"}, {"pool": "gevent"}, OLD_AND_GREEN]
+)
+def test_who_lost_every_race_takes_what_its_winner_cannot(
+    redis_scene: RedisScene, runs: dict[str, str]
+):
+    # With the oldest kombu a loser without an event loop slept on: nobody called it to look.
     scene = redis_scene
-    workers = [scene.worker(LATE, pool=pool).wait_ready() for _ in range(3)]
+    workers = [scene.worker(LATE, concurrency=2, **runs).wait_ready() for _ in range(3)]
     for number in range(60):
         scene.send("quick", f"q{number}")
         until("it ran", lambda: scene.events.counts("start"), lambda c, n=number: c[f"q{n}"] == 1,
               every=0.005)  # fmt: skip
-    for number in range(3):  # each has to be taken by another worker, before one looks unasked
+    for number in range(6):  # taken by all in the end, each before one looks unasked
         scene.send("hold", f"h{number}", "g")
         until("it runs", lambda: scene.events.counts("start"), lambda c, n=number: c[f"h{n}"] == 1,
               RECHECK_SECONDS / 2)  # fmt: skip
@@ -342,14 +349,20 @@ def test_an_application_with_its_own_prefix_separator_and_steps(redis_scene: Red
 
 
 @pytest.mark.parametrize(
-    ("rights", "says"),
+    ("rights", "says", "runs"),
     [
-        pytest.param("+@all -client|tracking", "asking for messages", id="no tracking"),
-        pytest.param("+@all -zscore", "not crash-safe", id="no zscore"),
+        pytest.param("+@all -client|tracking", "asking for messages", {}, id="no tracking"),
+        pytest.param("+@all -client|tracking", "asking for messages", OLD_AND_GREEN,
+                     id="no tracking, no event loop"),
+        pytest.param("+@all -zscore", "not crash-safe", {}, id="no zscore"),
     ],
-)
+)  # fmt: skip
 def test_where_redis_refuses_it_says_so_and_consumes_on(
-    own_redis: Callable[..., RedisServer], tmp_path: Path, rights: str, says: str
+    own_redis: Callable[..., RedisServer],
+    tmp_path: Path,
+    rights: str,
+    says: str,
+    runs: dict[str, str],
 ):
     server = own_redis()
     scene = RedisScene(server.url(), "q", tmp_path / "scene")
@@ -357,7 +370,7 @@ def test_where_redis_refuses_it_says_so_and_consumes_on(
     scene.client.execute_command("ACL", "SETUSER", *user)
     scene.url = f"redis://shop:secret@127.0.0.1:{server.port}/0"
     try:
-        worker = scene.worker(LATE).wait_ready()
+        worker = scene.worker(LATE, concurrency=2, **runs).wait_ready()
         scene.send_many("quick", "a", 3)
         until("all ran", lambda: len(scene.events.counts("start")), lambda n: n == 3)
         until("nothing is held", scene.held, lambda n: n == 0)

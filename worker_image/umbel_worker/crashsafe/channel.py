@@ -315,14 +315,17 @@ class Poller(transport.MultiChannelPoller):
 
     def on_poll_start(self) -> None:
         """Called at each turn of the loop."""
-        now = monotonic()
-        for channel in list(self._channels):
-            channel.umbel_look(now)
+        self._look(monotonic())
         super().on_poll_start()
 
+    def _look(self, now: float) -> None:
+        for channel in list(self._channels):
+            channel.umbel_look(now)
+
     def get(self, callback: Any, timeout: Optional[float] = None) -> Any:
-        """One turn, without an event loop."""
+        """One turn, without an event loop; up to kombu 5.6 it does not call `on_poll_start`."""
         now = monotonic()
+        self._look(now)
         ends = [c._look_at for c in self._channels if c.umbel_state is State.WAITING]
         if ends:
             left = max(0.0, min(ends) - now)
