@@ -2,11 +2,12 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from benchmarks import (
     crashsafe,
@@ -115,9 +116,15 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("  ".join(row).rstrip() for row in padded)
 
 
+def _stop(*_: object) -> NoReturn:
+    """Leave as after Ctrl-C: brokers and workers are ended on the way."""
+    raise KeyboardInterrupt
+
+
 def main(arguments: Sequence[str]) -> int:
     """Exit status 1 where a bar is missed."""
     wanted = parse(arguments)
+    signal.signal(signal.SIGTERM, _stop)
     names = [wanted.benchmark] if wanted.benchmark else sorted(BENCHMARKS)
     passed = True
     for name in names:
