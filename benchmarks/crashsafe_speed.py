@@ -27,7 +27,8 @@ CELLS = [(1, 1), (1, 4), (4, 1), (4, 4), (16, 1), (16, 4)]
 """Workers, prefetch."""
 TASKS = {"no-op": (0.0, 1.10), "1 ms": (0.001, 1.00)}
 """Seconds of a task, and the least ratio to kombu."""
-IDLE_SECONDS = 60.0
+IDLE_SECONDS = 100.0
+"""The longest period of what an idle worker does, which is kombu's sweep."""
 LATENCY_TURNS, LATENCY_TASKS = 6, 100
 INSIDE = {f"cmdstat_{name}" for name in ("time", "zscore", "zadd", "hlen", "hdel", "rpop")}
 """What only scripts call while a worker is idle."""
