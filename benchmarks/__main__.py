@@ -14,6 +14,7 @@ from benchmarks import (
     crashsafe_speed,
     crowd,
     deaths,
+    depth,
     grace,
     kills,
     nodekill,
@@ -80,6 +81,9 @@ BENCHMARKS["overrun"] = Benchmark(
 )
 BENCHMARKS["deaths"] = Benchmark(
     headings=deaths.HEADINGS, run=deaths.run, trials={"redis": 20, "rabbitmq": 20}
+)
+BENCHMARKS["depth"] = Benchmark(
+    headings=depth.HEADINGS, run=depth.run, trials={"redis": 100, "rabbitmq": 100}
 )
 BENCHMARKS["grace"] = Benchmark(
     headings=grace.HEADINGS, run=grace.run, trials={"redis": 20, "rabbitmq": 20}
