@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 from tests.builders import an_incarnation
+from tests.waiting import eventually
 
 from umbel.autoscaling.snapshot import BrokerFailure, BrokerReading, QueueCounts
 from umbel.brokers.redis_contract import Incarnation
@@ -154,11 +155,7 @@ class CommandsContract:
         return harness.brokers.commands(harness.url, harness.layout)
 
     async def until_taken(self, harness: CommandHarness, want: set[str]) -> None:
-        for _ in range(100):
-            if (seen := harness.taken()) == want:
-                return
-            await asyncio.sleep(0.05)
-        assert seen == want
+        await eventually("it takes from these", harness.taken, lambda seen: seen == want)
 
     async def test_a_worker_leaves_its_queues_and_comes_back_to_them(
         self, harness: Any, commands: Any
@@ -273,13 +270,10 @@ class BrokerContract:
     async def test_it_is_told_how_the_broker_is_within_a_few_reads(
         self, harness: Any, reader: Any, queue: str
     ):
-        for _ in range(200):
-            health = (await reader.read([queue])).health
-            if health is not None:
-                break
-            await asyncio.sleep(0.05)
-        assert health is not None
-        assert health.alarms == ()
+        async def health() -> Any:
+            return (await reader.read([queue])).health
+
+        assert (await eventually("it is told", health, bool)).alarms == ()
 
     async def test_a_message_acknowledged_is_gone(self, harness: Any, reader: Any, queue: str):
         harness.put(queue, 3)

@@ -1,6 +1,5 @@
 """Where the contract of a Kubernetes API is tested: in memory, or at a real API server."""
 
-import asyncio
 import functools
 import os
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from tests.waiting import eventually
 
 from umbel.cluster.errors import ClusterError, NotFound
 from umbel.cluster.fake import FakeCluster
@@ -134,11 +134,7 @@ async def collected(cluster: Cluster, *key: str) -> None:
 
     It looks for new kinds of objects every 30 s only, and TaskQueue may be one.
     """
-    for _ in range(450):
-        if await is_gone(cluster, *key):
-            return
-        await asyncio.sleep(0.2)
-    pytest.fail(f"still there after 90 s: {await cluster.get(*key)}")
+    await eventually("it is gone", lambda: is_gone(cluster, *key), bool, 90, every=0.2)
 
 
 async def is_gone(cluster: Cluster, *key: str) -> bool:

@@ -1,10 +1,8 @@
 """What the tests of the broker adapters share."""
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+
+from tests.waiting import monotonic
 
 from umbel.autoscaling.snapshot import BrokerFailure, BrokerReading, BrokerResult
 from umbel.brokers.redis import RedisReader
@@ -13,9 +11,6 @@ from umbel.spec.model import RedisLayout
 
 LAYOUT = RedisLayout(key_prefix="", priority_steps=(0, 3, 6, 9), separator="\x06\x16")
 TIMEOUT_SECONDS = 1.5
-
-monotonic = time.perf_counter
-"""Real time: the servers of these tests are real."""
 
 
 def redis_reader(url: str, layout: RedisLayout = LAYOUT) -> RedisReader:
@@ -40,16 +35,3 @@ def with_ages(result: BrokerResult) -> BrokerReading:
 def failure(result: BrokerResult) -> BrokerFailure:
     assert isinstance(result, BrokerFailure), result
     return result
-
-
-async def eventually(
-    what: str, look: Callable[[], Awaitable[Any]], holds: Callable[[Any], bool], seconds: float = 15
-) -> Any:
-    """Look until it holds; the last thing seen is in the error."""
-    deadline = monotonic() + seconds
-    while True:
-        seen = await look()
-        if holds(seen):
-            return seen
-        assert monotonic() < deadline, f"{what}: not within {seconds} s; last seen: {seen}"
-        await asyncio.sleep(0.05)

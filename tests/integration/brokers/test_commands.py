@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 from celery import Celery
 from tests.contract.brokers import CommandsContract
-from tests.integration.brokers.support import LAYOUT, eventually, monotonic
+from tests.integration.brokers.support import LAYOUT
 from tests.integration.brokers.test_workers import NODE, UMBEL, worker
 from tests.integration.servers import RabbitMQServer, RedisServer
 from tests.integration.worker.harness import LATE, RabbitScene, RedisScene, Scene, closing
+from tests.waiting import eventually, monotonic
 
 from umbel.autoscaling.snapshot import BrokerFailure
 from umbel.autoscaling.worker_report import WorkerReport

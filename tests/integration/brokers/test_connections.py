@@ -11,10 +11,10 @@ import pytest
 import redis
 from redis.asyncio.connection import AbstractConnection
 from tests.builders import a_body, a_pool_body
-from tests.integration.brokers.support import eventually
 from tests.integration.brokers.whole_circle import WholeCircle
 from tests.integration.proxy import Proxy, proxy
 from tests.integration.servers import RabbitMQServer, RedisServer
+from tests.waiting import eventually
 
 from umbel.brokers.rabbitmq_http import ManagementAPI
 

@@ -8,8 +8,9 @@ import pytest
 import redis
 from celery import Celery
 from tests.contract.brokers import BrokerContract, HoldingsContract, LimitStoreContract
-from tests.integration.brokers.support import LAYOUT, monotonic
+from tests.integration.brokers.support import LAYOUT
 from tests.integration.servers import RabbitMQServer, RedisServer
+from tests.waiting import monotonic
 
 from umbel.brokers.factory import KombuBrokers
 from umbel.brokers.redis_contract import Incarnation, held_key, seen_key, workers_key

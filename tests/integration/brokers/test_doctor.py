@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from redis import Redis
 from tests.builders import a_body, a_pool_body
-from tests.integration.brokers.support import eventually, monotonic
 from tests.integration.brokers.test_workers import worker
 from tests.integration.servers import RabbitMQServer, RedisServer
+from tests.waiting import eventually, monotonic
 
 from umbel.autoscaling.snapshot import BrokerFailure
 from umbel.brokers import redis_server as redis_words

@@ -8,9 +8,10 @@ import kombu
 import pytest
 from tests.builders import a_pool_body, a_taskqueue
 from tests.contract.stewards import StewardContract
-from tests.integration.brokers.support import LAYOUT, eventually, monotonic
+from tests.integration.brokers.support import LAYOUT
 from tests.integration.brokers.virtual_hosts import VirtualHost
 from tests.integration.servers import RABBITMQ_ROOT, RabbitMQServer
+from tests.waiting import eventually, monotonic
 
 from umbel.brokers.factory import KombuBrokers
 from umbel.control.credentials import Access

@@ -9,8 +9,9 @@ from urllib.request import Request, urlopen
 import amqp
 import pytest
 from aiohttp import web
-from tests.integration.brokers.support import eventually, failure, monotonic, reading
+from tests.integration.brokers.support import failure, reading
 from tests.integration.servers import RabbitMQServer, free_port
+from tests.waiting import eventually, monotonic
 
 from umbel.autoscaling.snapshot import QueueCounts
 from umbel.brokers.rabbitmq import RabbitMQReader

@@ -7,9 +7,10 @@ from typing import Any
 
 import amqp
 import pytest
-from tests.integration.brokers.support import eventually, monotonic, with_ages
+from tests.integration.brokers.support import with_ages
 from tests.integration.brokers.virtual_hosts import VirtualHost
 from tests.integration.servers import RabbitMQServer
+from tests.waiting import eventually, monotonic
 
 from umbel.autoscaling.snapshot import BrokerHealth, QueueCounts
 from umbel.brokers.rabbitmq import RabbitMQReader

@@ -11,15 +11,9 @@ from urllib.parse import quote
 import kombu
 import pytest
 import redis
-from tests.integration.brokers.support import (
-    LAYOUT,
-    eventually,
-    failure,
-    monotonic,
-    reading,
-    redis_reader,
-)
+from tests.integration.brokers.support import LAYOUT, failure, reading, redis_reader
 from tests.integration.servers import RedisServer, free_port
+from tests.waiting import eventually, monotonic
 
 from umbel.autoscaling.snapshot import QueueCounts
 from umbel.brokers import redis as reader_module

@@ -8,16 +8,10 @@ from typing import Any
 import kombu
 import pytest
 import redis
-from tests.integration.brokers.support import (
-    LAYOUT,
-    eventually,
-    failure,
-    monotonic,
-    reading,
-    redis_reader,
-)
+from tests.integration.brokers.support import LAYOUT, failure, reading, redis_reader
 from tests.integration.brokers.test_workers import NODE, UMBEL, nap, publish, worker
 from tests.integration.servers import REDIS_COMMAND, REDIS_START_SECONDS, RedisServer
+from tests.waiting import eventually, monotonic
 
 from umbel.autoscaling.snapshot import BrokerFailure, BrokerResult
 from umbel.brokers import roll_call

@@ -14,9 +14,10 @@ import kombu
 import pytest
 import redis
 from tests.builders import a_report
-from tests.integration.brokers.support import LAYOUT, eventually, monotonic
+from tests.integration.brokers.support import LAYOUT
 from tests.integration.servers import RabbitMQServer, RedisServer, free_port
 from tests.integration.worker.harness import LATE, RUNTIME
+from tests.waiting import eventually, monotonic
 
 from umbel.autoscaling.worker_report import EXCHANGE, ROUTING_SUFFIX
 from umbel.brokers.factory import KombuBrokers

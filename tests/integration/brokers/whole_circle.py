@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.builders import a_secret
-from tests.integration.brokers.support import eventually, monotonic
+from tests.waiting import eventually, monotonic
 
 from umbel.brokers.factory import KombuBrokers
 from umbel.cluster.fake import FakeCluster

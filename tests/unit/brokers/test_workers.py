@@ -1,12 +1,12 @@
 """The listener's thread goes on, whatever its source does."""
 
-import asyncio
 import json
 import logging
 import time
 
 import pytest
 from tests.builders import a_report
+from tests.waiting import eventually
 
 from umbel.brokers.workers import Listener, SourceLost
 
@@ -35,9 +35,7 @@ class Source:
 
 
 async def heard(listener: Listener) -> None:
-    async with asyncio.timeout(10):
-        while "long@pod" not in listener.views():  # noqa: ASYNC110 - a thread fills it
-            await asyncio.sleep(0.01)
+    await eventually("it is heard", listener.views, lambda seen: "long@pod" in seen, every=0.01)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from tests.builders import VirtualClock, a_body
+from tests.waiting import eventually
 
 from umbel.cluster.fake import FakeCluster
 from umbel.control.cache import Cache
@@ -81,11 +82,12 @@ class Operator:
         self.candidate.elected, self.candidate.holder = False, "b"
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        for _ in range(2000):
-            if holds():
-                return
-            await asyncio.sleep(0.001)
-        pytest.fail(f"not so: begun {len(self.begun)}, ended {len(self.ended)}")
+        await eventually(
+            "holds, begun, ended",
+            lambda: (holds(), len(self.begun), len(self.ended)),
+            lambda seen: seen[0],
+            every=0.001,
+        )
 
 
 @pytest.fixture

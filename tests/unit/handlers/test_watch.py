@@ -14,6 +14,7 @@ import pytest
 import yaml
 from aiohttp import web
 from tests.builders import a_body
+from tests.waiting import eventually
 
 from umbel.cli.run import _until_stopped
 from umbel.control.cache import Cache
@@ -134,13 +135,13 @@ async def watching(cache: Cache, namespaces: tuple[str, ...], holds: Callable[[]
     stop = asyncio.Event()
     running = asyncio.create_task(watch.watch(cache, namespaces, stop))
     try:
-        for _ in range(1000):
-            if holds():
-                break
-            assert not running.done(), "the watches have ended"
-            await asyncio.sleep(0.01)
-        else:
-            pytest.fail(f"not within 10 s; known: {sorted(cache.taskqueues)}")
+        await eventually(
+            "holds, done, known",
+            lambda: (bool(holds()), running.done(), sorted(cache.taskqueues)),
+            lambda seen: seen[0] or seen[1],
+            every=0.01,
+        )
+        assert holds(), "the watches have ended"
     finally:
         stop.set()
         await running
@@ -221,10 +222,7 @@ async def test_a_signal_ends_first_what_holds_the_lease(api: ApiServer, number: 
     """kopf took the signal for itself: the leader went on for 5 s, and gave up no lease."""
     serving, cache = Serving(), Cache()
     running = asyncio.create_task(_until_stopped(cast("Any", serving), cache, ()))
-    for _ in range(1000):
-        if len(api.watched) == 4:
-            break
-        await asyncio.sleep(0.01)
+    await eventually("it watches", lambda: len(api.watched), (4).__eq__, every=0.01)
 
     os.kill(os.getpid(), number)
 
