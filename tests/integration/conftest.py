@@ -17,6 +17,7 @@ from tests.integration.servers import (
     RedisServer,
     rabbitmq_40_missing,
     rabbitmq_missing,
+    rabbitmq_missing_here,
     redis_missing,
 )
 
@@ -53,6 +54,22 @@ def rabbitmq_server(server_directory: Path) -> Iterator[RabbitMQServer]:
     _require(rabbitmq_missing())
     (server_directory / "rabbitmq").mkdir()
     server = RabbitMQServer(server_directory / "rabbitmq", RABBITMQ_ROOT)
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_310_server(
+    request: pytest.FixtureRequest, server_directory: Path
+) -> Iterator[RabbitMQServer]:
+    """The machine's own, whichever one the other tests are run on."""
+    if RABBITMQ_ROOT is None:
+        yield request.getfixturevalue("rabbitmq_server")
+        return
+    _require(rabbitmq_missing_here())
+    (server_directory / "rabbitmq-3.10").mkdir()
+    server = RabbitMQServer(server_directory / "rabbitmq-3.10")
     server.start()
     yield server
     server.close()

@@ -367,6 +367,11 @@ def rabbitmq_missing() -> str | None:
     """Why no RabbitMQ can be started here; None when one can."""
     if RABBITMQ_ROOT is not None:
         return _rabbitmq_missing_in(RABBITMQ_ROOT)
+    return rabbitmq_missing_here()
+
+
+def rabbitmq_missing_here() -> str | None:
+    """The same of the machine's own package."""
     if RABBITMQ_SCRIPT.exists() and shutil.which("epmd"):
         return None
     return "rabbitmq-server is not installed (apt-get install rabbitmq-server)"

@@ -1,6 +1,6 @@
 """However workers ask, no more tasks may begin than the limits allow, and none wait for nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -65,22 +65,29 @@ def limit(count: float, burst: int = 1, seconds: int = 1, task: str = "*") -> Ra
     return RateLimit(task, float(count), seconds, burst, shared=True)
 
 
+def a_bucket(server: Server, limits: tuple[RateLimit, ...]) -> LimitedBucket:
+    """One worker's."""
+    return LimitedBucket(limits, server, wait=True, clock=lambda: server.now, chance=lambda: 0.5)
+
+
+def turns(server: Server, due: Sequence[float], seconds: float) -> Iterator[int]:
+    """Whose turn it is, as time goes by; each moves its own moment in `due`."""
+    end = server.now + seconds
+    while (at := min(due)) < end:
+        server.now = max(server.now, at)
+        yield due.index(at)
+
+
 def run(
     server: Server, limits: tuple[RateLimit, ...], lateness: Sequence[float], seconds: float
 ) -> list[float]:
     """Workers with a deep backlog, each late by as much as it is told; when tasks began."""
     began: list[float] = []
-    workers = [
-        LimitedBucket(limits, server, wait=True, clock=lambda: server.now, chance=lambda: 0.5)
-        for _ in lateness
-    ]
+    workers = [a_bucket(server, limits) for _ in lateness]
     for worker in workers:
         worker.contents.extend(range(100_000))
     wakes = [server.now for _ in workers]
-    end = server.now + seconds
-    while (at := min(wakes)) < end:
-        number = wakes.index(at)
-        server.now = max(server.now, at)
+    for number in turns(server, wakes, seconds):
         worker = workers[number]
         while worker.can_consume():
             began.append(server.now)
@@ -91,17 +98,11 @@ def run(
 def labour(server: Server, rate: float, workers: int, cost: float, seconds: float) -> list[float]:
     """Workers with a deep backlog that take so long to let one task go; when tasks began."""
     began: list[float] = []
-    buckets = [
-        LimitedBucket((limit(rate),), server, True, lambda: server.now, lambda: 0.5)
-        for _ in range(workers)
-    ]
+    buckets = [a_bucket(server, (limit(rate),)) for _ in range(workers)]
     for bucket in buckets:
         bucket.contents.extend(range(100_000))
     wakes = [server.now + number * cost / workers for number in range(workers)]
-    end = server.now + seconds
-    while (at := min(wakes)) < end:
-        number = wakes.index(at)
-        server.now = max(server.now, at)
+    for number in turns(server, wakes, seconds):
         may = buckets[number].can_consume()
         if may:
             buckets[number].pop()
@@ -115,15 +116,9 @@ def serve(
 ) -> list[float]:
     """Workers to whom tasks come one by one, each in its own pauses; when tasks began."""
     began: list[float] = []
-    workers = [
-        LimitedBucket(limits, server, wait=True, clock=lambda: server.now, chance=lambda: 0.5)
-        for _ in pauses
-    ]
+    workers = [a_bucket(server, limits) for _ in pauses]
     come = [server.now for _ in workers]
-    end = server.now + seconds
-    while (at := min(come)) < end:
-        number = come.index(at)
-        server.now = max(server.now, at)
+    for number in turns(server, come, seconds):
         worker = workers[number]
         worker.contents.append(None)
         if len(worker.contents) == 1:  # as `umbel_worker.limiter.OneTimer`
@@ -135,7 +130,7 @@ def serve(
         while worker.contents and worker.can_consume():
             worker.pop()
             began.append(server.now)
-        come[number] = at + pauses[number]
+        come[number] += pauses[number]
     return began
 
 

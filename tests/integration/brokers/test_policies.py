@@ -10,7 +10,7 @@ from tests.builders import a_pool_body, a_taskqueue
 from tests.contract.stewards import StewardContract
 from tests.integration.brokers.support import LAYOUT
 from tests.integration.brokers.virtual_hosts import VirtualHost
-from tests.integration.servers import RABBITMQ_ROOT, RabbitMQServer
+from tests.integration.servers import RabbitMQServer
 from tests.waiting import eventually, monotonic
 
 from umbel.brokers.factory import KombuBrokers
@@ -33,6 +33,13 @@ STOCK_DELIVERIES = 21
 @pytest.fixture
 def vhost(rabbitmq_server: RabbitMQServer) -> Iterator[VirtualHost]:
     vhost = VirtualHost(rabbitmq_server)
+    yield vhost
+    vhost.close()
+
+
+@pytest.fixture
+def vhost_310(rabbitmq_310_server: RabbitMQServer) -> Iterator[VirtualHost]:
+    vhost = VirtualHost(rabbitmq_310_server)
     yield vhost
     vhost.close()
 
@@ -142,13 +149,14 @@ async def test_a_rejected_task_is_kept_and_says_where_it_comes_from(
     channel.basic_ack(dead.delivery_tag)
 
 
-@pytest.mark.skipif(RABBITMQ_ROOT is not None, reason="another RabbitMQ than Debian 12's 3.10")
-async def test_310_cannot_be_told_the_consumer_timeout_and_the_condition_says_where(vhost, steward):
-    vhost.declare("reports", {})
-    steward.use(vhost)
+async def test_310_cannot_be_told_the_consumer_timeout_and_the_condition_says_where(
+    vhost_310, steward
+):
+    vhost_310.declare("reports", {})
+    steward.use(vhost_310)
     [told] = await steward.tend(a_taskqueue())
     assert "set consumer_timeout = 3900000 in rabbitmq.conf" in told
-    assert set(vhost.policies()[NAME]) == {"dead-letter-exchange", "dead-letter-routing-key"}
+    assert set(vhost_310.policies()[NAME]) == {"dead-letter-exchange", "dead-letter-routing-key"}
     ref = {"name": "shop-broker", "key": "url"}
     broker = {"urlSecretRef": ref, "rabbitmq": {"consumerTimeoutSeconds": 3900}}
     assert await steward.tend(a_taskqueue(broker=broker, generation=2)) == ()
