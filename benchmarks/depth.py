@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from hack.dashboard.record import scraped
 from kombu import Connection
 from tests.e2e.brokers import Broker, RedisDatabase
 from tests.e2e.cluster import Cluster, eventually
+from tests.e2e.prometheus import scraped
 from tests.e2e.stories import Story, pool
 from tests.integration.prometheus import PrometheusServer
 

@@ -1,17 +1,9 @@
-"""Run the scene on the cluster, scrape it as the chart's monitors do, ask what the dashboard asks.
+"""Run the scene on the cluster, have it scraped, and ask what the dashboard asks."""
 
-A Prometheus of this host scrapes operators and workers by their pods' addresses, so it needs a
-cluster whose pods this host reaches, as the end-to-end tests do. Labels are those that the chart's
-ServiceMonitor and PodMonitor give.
-"""
-
-import json
 import math
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +11,15 @@ from hack.dashboard.asking import asked, legend
 from hack.dashboard.recording import Line, Recording
 from hack.dashboard.scene import Load, set_up
 from hack.dashboard.views import NAMESPACES, VIEWS, View
-from tests.e2e.cluster import MANAGED, OPERATOR_NAMESPACE, Cluster
+from tests.e2e.cluster import Cluster
+from tests.e2e.prometheus import scraped
 from tests.integration.prometheus import SCRAPE_SECONDS, PrometheusServer
 
 Json = dict[str, Any]
-RULES = Path(__file__).parents[2] / "charts" / "umbel" / "files" / "alerts.yaml"
 EVERY = 3
 """Seconds between two values."""
 RATE = "15s"
 """As Grafana would take it for these seconds."""
-WORKER_PORT, OPERATOR_PORT = 9540, 8080
 
 
 def record() -> Recording:
@@ -39,64 +30,13 @@ def record() -> Recording:
     with (
         set_up(cluster) as url,
         tempfile.TemporaryDirectory() as folder,
-        scraped(cluster, Path(folder)) as prometheus,
+        scraped(cluster, Path(folder), NAMESPACES) as prometheus,
     ):
         load = Load(url)
         begin = int(time.time())  # noqa: TID251 - Prometheus keeps real time
         load.start()
         load.join()
         return asked_all(prometheus, begin, int(time.time()), load.seconds)  # noqa: TID251
-
-
-@contextmanager
-def scraped(cluster: Cluster, folder: Path) -> Iterator[PrometheusServer]:
-    """A Prometheus that follows the pods as they come and go."""
-    (folder / "prometheus").mkdir()
-    prometheus = PrometheusServer(folder / "prometheus")
-    file, over = folder / "targets.json", threading.Event()
-    file.write_text("[]")
-    follower = threading.Thread(target=_follow, args=(cluster, file, over), daemon=True)
-    follower.start()
-    try:
-        discovery = {"files": [str(file)], "refresh_interval": "1s"}
-        prometheus.start([{"job_name": "umbel", "file_sd_configs": [discovery]}], RULES)
-        yield prometheus
-    finally:
-        over.set()
-        follower.join(10)
-        prometheus.stop()
-
-
-def _follow(cluster: Cluster, file: Path, over: threading.Event) -> None:
-    while not over.wait(1):
-        found = list(_targets(cluster))
-        whole = file.with_suffix(".new")
-        whole.write_text(json.dumps(found))
-        whole.replace(file)
-
-
-def _targets(cluster: Cluster) -> Iterator[Json]:
-    for pod in cluster.operator_pods():
-        if address := pod["status"].get("podIP"):
-            name = pod["metadata"]["name"]
-            labels = {"job": "umbel-metrics", "namespace": OPERATOR_NAMESPACE, "pod": name}
-            yield {"targets": [f"{address}:{OPERATOR_PORT}"], "labels": labels}
-    for namespace in NAMESPACES:
-        for pod in cluster.pods(namespace, MANAGED):
-            if address := pod["status"].get("podIP"):
-                yield {"targets": [f"{address}:{WORKER_PORT}"], "labels": _of_worker(pod)}
-
-
-def _of_worker(pod: Json) -> Json:
-    about = pod["metadata"]
-    return {
-        "job": "umbel-workers",
-        "namespace": about["namespace"],
-        "pod": about["name"],
-        "taskqueue_namespace": about["namespace"],
-        "taskqueue": about["labels"]["umbel.dev/taskqueue"],
-        "pool": about["labels"].get("umbel.dev/pool", ""),
-    }
 
 
 def asked_all(

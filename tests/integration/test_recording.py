@@ -12,6 +12,7 @@ from hack.dashboard import record
 from hack.dashboard.asking import panels
 from hack.dashboard.views import VIEWS
 from prometheus_client import start_http_server
+from tests.e2e import prometheus
 from tests.integration.prometheus import prometheus_missing
 from tests.integration.servers import free_port, wait_until
 from tests.monitoring.exported import operator_metrics
@@ -35,7 +36,7 @@ class OneOperator:
 def operator(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Exports all that it knows of one TaskQueue."""
     port = free_port()
-    monkeypatch.setattr(record, "OPERATOR_PORT", port)
+    monkeypatch.setattr(prometheus, "OPERATOR_PORT", port)
     server, thread = start_http_server(port, "127.0.0.1", operator_metrics().registry)
     yield
     server.shutdown()
@@ -52,11 +53,11 @@ def test_pods_are_found_scraped_and_recorded(operator: None, tmp_path: Path) -> 
     begin = int(time.time())  # noqa: TID251 - Prometheus keeps real time
     cluster: Any = OneOperator()
 
-    with record.scraped(cluster, tmp_path) as prometheus:
-        wait_until("it is scraped", lambda: prometheus.query("umbel_leader"), 20)
-        wait_until("for 3 s", lambda: prometheus.query("umbel_leader offset 3s"), 20)
+    with prometheus.scraped(cluster, tmp_path) as server:
+        wait_until("it is scraped", lambda: server.query("umbel_leader"), 20)
+        wait_until("for 3 s", lambda: server.query("umbel_leader offset 3s"), 20)
         now = int(time.time())  # noqa: TID251
-        made = record.asked_all(prometheus, begin, now, 1, ANYWHERE)
+        made = record.asked_all(server, begin, now, 1, ANYWHERE)
 
     assert set(made.panels) == {panel["title"] for panel in panels()}
     [leaders] = made.panels["Leaders"]
