@@ -29,11 +29,11 @@ Results = Mapping[str, Mapping[str, Outcome]]
 """By scenario and policy."""
 
 
-def simulated(name: str) -> dict[str, Outcome]:
-    """One scenario by every policy."""
+def simulated(name: str, seed: int) -> dict[str, Outcome]:
+    """One scenario by every policy, with the same luck."""
     found = {}
     for by in POLICIES:
-        scene = setting(SCENARIOS[name])
+        scene = setting(SCENARIOS[name], seed)
         begun = time.process_time()
         found[by] = simulate(scene, policy(by, scene.taskqueues))
         taken = time.process_time() - begun
@@ -125,9 +125,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Simulate, print, and compare with the bar."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.simulation", description=__doc__)
     parser.add_argument("scenario", nargs="*", help="default: all")
+    parser.add_argument("--seed", type=int, default=1, help="of chance (default %(default)s)")
     parser.add_argument("--write", action="store_true", help="into docs/simulate.md, with plots")
     given = parser.parse_args(arguments)
-    results = {name: simulated(name) for name in given.scenario or SCENARIOS}
+    results = {name: simulated(name, given.seed) for name in given.scenario or SCENARIOS}
     print(report(results))
     if given.write:
         write(results)

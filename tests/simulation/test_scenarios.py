@@ -39,7 +39,8 @@ def no_task_is_cut_off_lost_or_run_twice(of: Results) -> bool:
 
 
 def every_task_comes_to_its_end(of: Results) -> bool:
-    return of.umbel.total.unfinished == 0
+    in_time = of.umbel.ended_seconds == of.umbel.seconds
+    return of.umbel.total.unfinished == 0 and in_time
 
 
 def at_least_as_many_start_in_time_as_under_keda(of: Results) -> bool:

@@ -31,9 +31,9 @@ HEADINGS = (
 )
 
 LEGEND = """\
-in time: began within the pool's target; wait: seconds until a task began; sizes: written;
-cut off: by a pod's end; lost: of those, never run again; twice: begun again;
-open: not done at the end"""
+in time: began within the pool's target; wait: seconds until a task began;
+pod-seconds: until all tasks were done; sizes: written; cut off: by a pod's end;
+lost: of those, never run again; twice: begun again; open: not done after as long again"""
 
 
 def cells(figures: Figures) -> list[str]:
@@ -128,6 +128,7 @@ def as_json(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
         {
             "policy": one.policy,
             "seconds": one.seconds,
+            "endedSeconds": one.ended_seconds,
             "total": _figures(one.total),
             "series": _series(one.series),
             "pools": [_pool(pool) for pool in one.pools],

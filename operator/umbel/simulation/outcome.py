@@ -33,6 +33,7 @@ class Figures:
     """From publication, or from the ETA, to the first start; to the simulation's end for tasks that
     had not begun."""
     pod_seconds: float
+    """Until every task was done, or given up."""
     scalings: int
     """Sizes written."""
     interrupted: int
@@ -44,7 +45,7 @@ class Figures:
     set_aside: int
     """Tasks that killed their process too often."""
     unfinished: int
-    """Tasks that still waited or ran at the end."""
+    """Tasks that still waited or ran when they were given up."""
 
     @property
     def within_percent(self) -> float:
@@ -79,7 +80,9 @@ class Outcome:
 
     policy: str
     seconds: float
-    """How long was simulated."""
+    """How long the trace was, with its rest, and the series."""
+    ended_seconds: float
+    """When every task was done or given up, which is not before; the figures are of then."""
     pools: Sequence[PoolOutcome]
     total: Figures
     series: Series

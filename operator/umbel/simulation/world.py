@@ -9,7 +9,7 @@ from umbel.simulation.deployment import Deployment, Place
 from umbel.simulation.outcome import Outcome, Recorder, figures
 from umbel.simulation.policy import Policy
 from umbel.simulation.site import Broker, Nodes, PodStart
-from umbel.simulation.tasks import Stage, Task
+from umbel.simulation.tasks import Fate, Stage, Task
 from umbel.simulation.trace import Arrival
 from umbel.spec.model import TaskQueue
 
@@ -21,6 +21,9 @@ HEARTBEAT_PHASE_SECONDS = 1.0
 
 SAMPLES = 240
 """Moments that a plot has."""
+
+FINISH_STEP_SECONDS = 10.0
+"""How often it is asked, after the trace, whether all is done."""
 
 Progress = Callable[[float], None]
 """Told the share that is done, 0 to 1, at every sample."""
@@ -51,7 +54,7 @@ class Setting:
     arrivals: Sequence[Arrival]
     """By time. Each queue is of one pool."""
     seconds: float
-    """How long is simulated."""
+    """How long is simulated at least; see `simulate`."""
     pod_start: PodStart = field(default_factory=PodStart)
     max_connections: int | None = None
     """Of the broker itself."""
@@ -66,7 +69,11 @@ class UnusableSettingError(Exception):
 
 
 def simulate(setting: Setting, policy: Policy, progress: Progress | None = None) -> Outcome:
-    """Let a policy size the pools while the trace goes by.
+    """Let a policy size the pools while the trace goes by, and until every task is done.
+
+    A policy that leaves tasks open would else look cheap: the pods that they take are counted too.
+    Where they are not done after as long again, as with a policy that cuts the same task off for
+    ever, that is the end.
 
     Raises:
         UnusableSettingError: no pool works on a queue of the trace, or two do.
@@ -121,7 +128,15 @@ class _World:
         agenda.at(0.0, self._sample)
         agenda.at(0.0, self._act)
         agenda.run(setting.seconds)
+        self._finish()
         return self._outcome()
+
+    def _finish(self) -> None:
+        """Go on while tasks are open, for as long again at most."""
+        agenda, last = self._agenda, 2 * self._setting.seconds
+        tasks = [task for deployment in self._deployments for task in deployment.tasks]
+        while (tasks := [task for task in tasks if task.fate is Fate.OPEN]) and agenda.now < last:
+            agenda.run(min(agenda.now + FINISH_STEP_SECONDS, last))
 
     def _check(self) -> None:
         names = [name for one in self._deployments for name in one.waiting]
@@ -191,15 +206,18 @@ class _World:
 
     def _sample(self) -> None:
         self._recorder.note()
-        self._agenda.after(self._setting.seconds / SAMPLES, self._sample)
+        share = self._agenda.now / self._setting.seconds
+        if share < 1.0 - 0.5 / SAMPLES:
+            self._agenda.after(self._setting.seconds / SAMPLES, self._sample)
         if self._progress is not None:
-            self._progress(self._agenda.now / self._setting.seconds)
+            self._progress(share)
 
     def _outcome(self) -> Outcome:
         now = self._agenda.now
         return Outcome(
             policy=self._policy.name,
-            seconds=now,
+            seconds=self._setting.seconds,
+            ended_seconds=now,
             pools=self._recorder.outcomes(now),
             total=figures(self._deployments, now),
             series=self._recorder.together(),
