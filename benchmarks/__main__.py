@@ -74,7 +74,7 @@ BENCHMARKS["scalein"] = Benchmark(
     headings=scalein.HEADINGS, run=scalein.run, trials={"redis": 15, "rabbitmq": 15}
 )
 BENCHMARKS["crowd"] = Benchmark(
-    headings=crowd.HEADINGS, run=crowd.run, trials={"redis": 3, "rabbitmq": 3}
+    headings=crowd.HEADINGS, run=crowd.run, trials={"redis": 8, "rabbitmq": 8}
 )
 BENCHMARKS["overrun"] = Benchmark(
     headings=overrun.HEADINGS, run=overrun.run, trials={"redis": 1, "rabbitmq": 1}

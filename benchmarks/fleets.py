@@ -27,7 +27,7 @@ SETTLED = 0.98
 class Fleet(Protocol):
     """The workers of one TaskQueue."""
 
-    def start(self, slots: int, pool: str = PREFORK) -> Worker:
+    def start(self, slots: int, pool: str = PREFORK, log_level: str = "INFO") -> Worker:
         """One more."""
         ...
 
@@ -47,10 +47,14 @@ class RedisFleet:
         self._scene, self._url, self._app = scene, url, app
         self._config = replace(config, task_queue=OWNER)
 
-    def start(self, slots: int, pool: str = PREFORK) -> Worker:
-        more = {LIMITER_ENV: self._url}
+    def start(self, slots: int, pool: str = PREFORK, log_level: str = "INFO") -> Worker:
         return self._scene.worker(
-            self._config, concurrency=slots, pool=pool, app=self._app, more=more
+            self._config,
+            concurrency=slots,
+            pool=pool,
+            app=self._app,
+            more={LIMITER_ENV: self._url},
+            log_level=log_level,
         )
 
     def kill(self, worker: Worker) -> None:
@@ -72,16 +76,22 @@ class SharesFleet:
         """By pod."""
         self._numbers = count()
 
-    def start(self, slots: int, pool: str = PREFORK) -> Worker:
-        return self._start(self._dealing.add_pod(f"p{next(self._numbers)}"), slots, pool)
+    def start(self, slots: int, pool: str = PREFORK, log_level: str = "INFO") -> Worker:
+        pod = self._dealing.add_pod(f"p{next(self._numbers)}")
+        return self._start(pod, slots, pool, log_level)
 
     def start_again(self, worker: Worker, slots: int) -> Worker:
         """In the same pod, as a kubelet does."""
-        return self._start(self._pod(worker), slots, PREFORK)
+        return self._start(self._pod(worker), slots)
 
-    def _start(self, pod: str, slots: int, pool: str) -> Worker:
+    def _start(self, pod: str, slots: int, pool: str = PREFORK, log_level: str = "INFO") -> Worker:
         worker = self._scene.worker(
-            self._config, concurrency=slots, pool=pool, app=self._app, host=pod
+            self._config,
+            concurrency=slots,
+            pool=pool,
+            app=self._app,
+            host=pod,
+            log_level=log_level,
         )
         self._workers[pod] = worker
         return worker

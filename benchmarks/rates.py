@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from tests.integration.servers import RedisServer
 from tests.integration.worker.harness import (
+    EARLY,
     RabbitScene,
     RedisScene,
     Scene,
@@ -38,13 +39,15 @@ HEADINGS = ("benchmark", "broker", "mechanism", "asked/s", "workers", "runs", "u
 RATES = (1, 10, 30, 200, 2000)
 WORKERS = (1, 3, 12)
 SECONDS = 60.0
+WRITTEN_SECONDS = 0.5
+"""Until what a task told is in its file."""
 LEAST_USED = 0.97
 WINDOWS = (1.0, 5.0)
 MECHANISMS = {"redis": ("Redis",), "rabbitmq": ("Redis", "shares")}
 THROUGH = {"Redis": by_redis, "shares": by_shares}
 FAST = 1000
-"""Tasks a second from which on each worker is a solo one: two cores run no 2,000 in child processes
-beside what else takes part."""
+"""Tasks a second from which on each worker has one thread, and writes no two lines into its log for
+each: two cores run no 2,000 in child processes beside what else takes part."""
 ROOM = 260
 """How much of `Cell.weight` is measured side by side."""
 
@@ -164,7 +167,9 @@ class Bench:
         kind = RedisScene if self._broker == "redis" else RabbitScene
         scene = kind(self._url(number), f"q{number}", self._home / f"{number}")
         try:
-            with THROUGH[cell.mechanism](scene, self._limiter.url(number), cell.rate) as fleet:
+            app = "rated_fast" if cell.rate >= FAST else "rated"
+            url = self._limiter.url(number)
+            with THROUGH[cell.mechanism](scene, url, cell.rate, EARLY, app) as fleet:
                 return _measure(scene, fleet, cell)
         finally:
             scene.close()
@@ -173,15 +178,17 @@ class Bench:
 def _measure(scene: Scene, fleet: Fleet, cell: Cell) -> Run:
     rate = cell.rate
     scene.send_many(TASK, "t", int(rate * (SECONDS + 25)) + 20 * cell.workers)
-    slots, pool = (1, "solo") if rate >= FAST else (4 if cell.workers == 1 else 2, PREFORK)
-    several = [fleet.start(slots, pool) for _ in range(cell.workers)]
+    slots = 4 if cell.workers == 1 else 2
+    how = (1, "threads", "WARNING") if rate >= FAST else (slots, PREFORK)
+    several = [fleet.start(*how) for _ in range(cell.workers)]
     for worker in several:
         worker.wait_ready()
     fleet.settle()
     seen = len(scene.events.times("go"))
     times = until("one begins", lambda: scene.events.times("go"), lambda now: len(now) > seen, 30)
     begin, before = times[-1], _calls(several)
-    until("it ran for a while", clock, lambda now: now > begin + SECONDS, 2 * SECONDS, every=0.2)
+    end = begin + SECONDS + WRITTEN_SECONDS
+    until("it ran for a while", clock, lambda now: now > end, 2 * SECONDS, every=0.2)
     calls = (_calls(several) - before) / SECONDS
     for worker in several:
         worker.kill()

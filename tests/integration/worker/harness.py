@@ -231,6 +231,7 @@ class Scene:
         stock: bool = False,
         more: Mapping[str, str] | None = None,
         host: str = "%h",
+        log_level: str = "INFO",
     ) -> Worker:
         """Start one as the operator does, on the Celery version asked for (`versions.py`).
 
@@ -259,7 +260,7 @@ class Scene:
                    "-Q", self.queue, "-c", str(concurrency), "-P", pool, "-O", "fair",
                    "--prefetch-multiplier", str(config.prefetch_multiplier),
                    "-n", f"w{port}@{host}", "--without-gossip", "--without-mingle",
-                   "-l", "INFO"]  # fmt: skip
+                   "-l", log_level]  # fmt: skip
         log = home / f"worker-{len(self._workers)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(

@@ -26,7 +26,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ResponseError
 
 from umbel_worker.crashsafe import scripts
-from umbel_worker.crashsafe.ledger import FencedError, Ledger, log
+from umbel_worker.crashsafe.ledger import UNREACHABLE, FencedError, Ledger, log
 from umbel_worker.crashsafe.qos import SafeQoS
 from umbel_worker.crashsafe.waiting import RECHECK_SECONDS, Poll, Races, RefusedError, Waker
 
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 else:
     Base = object
 
+
+MANY, AT_ONCE = 16, 8
+"""After so many takes in a row that found something, so many messages at most are taken at once, as
+far as the prefetch allows: before, they may be few, and other workers would have them sooner."""
 
 LOOP_SECONDS = 1.0
 """The loop's own timers end longer waits in time: there is one every 1 to 2 s."""
@@ -66,9 +70,13 @@ class Taking(Base):
     _called = False
     """What is to be sent, or was sent, answers a wake-up that others got too."""
     _script_known = False
+    _in_a_row = 0
+    """Takes since one found nothing."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._unrecorded: set[str] = set()
+        self.umbel_coming: set[str] = set()
+        """Tags that were taken together with the one that is being delivered."""
         self._list_keys: dict[tuple[str, ...], list[str]] = {}
         self._poll, self._races = Poll(), Races()
         super().__init__(*arguments, **options)
@@ -130,12 +138,30 @@ class Taking(Base):
         ledger = self.umbel_ledger
         recorded = "".join("01"[queue not in self._unrecorded] for queue in self._queues)
         keys = [*ledger.keys[:5], *self._keys]
-        call = [len(keys), *keys, ledger.own().id, len(self._queues), recorded]
+        call = [
+            len(keys),
+            *keys,
+            ledger.own().id,
+            len(self._queues),
+            recorded,
+            self._most(recorded),
+        ]
         if self._script_known:
             self._send(State.TAKING, "EVALSHA", scripts.TAKE.sha, *call)
         else:
             self._send(State.TAKING, "EVAL", scripts.TAKE.text, *call)
         self._script_known = True
+
+    def _most(self, recorded: str) -> int:
+        """How many to take at once: several where there is much to do.
+
+        From one queue only, which gives them in the same order as one by one; and not where to
+        deliver a message is to run its task: the next ones would wait for it unseen.
+        """
+        if self._in_a_row < MANY or recorded != "1" or self.umbel_ledger.inline:
+            return 1
+        room = self.qos.can_consume_max_estimate()  # None: as many as it likes
+        return AT_ONCE if room is None else max(1, min(int(room), AT_ONCE))
 
     def _send(self, state: State, *command: Any) -> None:
         self._brpop_sent_at = monotonic()
@@ -184,24 +210,52 @@ class Taking(Base):
         flush = getattr(self, "_flush_brpop_reauth", None)
         if flush is not None:
             flush()
-        number, text = int(reply[0]), bytes_to_str(reply[1])
+        self._in_a_row += 1
+        taken = [self._parsed(int(n), bytes_to_str(t)) for n, t in zip(reply[::2], reply[1::2])]
+        messages = [one for one in taken if one is not None]
+        self.umbel_coming = {tag for _, tag, _ in messages}
+        delivered = False
+        try:
+            for queue, tag, payload in messages:
+                self.umbel_coming.discard(tag)
+                delivered |= self._deliver_one(queue, tag, payload)
+        finally:
+            self._put_back_coming()
+        if not delivered:
+            raise Empty
+        return True
+
+    def _parsed(self, number: int, text: str) -> "Optional[tuple[str, str, Any]]":
+        """Queue, tag and payload."""
         if number < 0:
             aside = self.umbel_ledger.keys.malformed
             log.error("umbel: this is no message; it is put aside in %s: %.200r", aside, text)
-            raise Empty
-        queue = self._queues[(number - 1) % len(self._queues)]
-        self._queue_cycle.rotate(queue)
+            return None
         payload = loads(text)
-        tag = payload["properties"]["delivery_tag"]
+        queue = self._queues[(number - 1) % len(self._queues)]
+        return queue, payload["properties"]["delivery_tag"], payload
+
+    def _deliver_one(self, queue: str, tag: str, payload: Any) -> bool:
+        self._queue_cycle.rotate(queue)
         if queue not in self.connection._callbacks:  # its consumer was cancelled meanwhile
             self.umbel_ledger.put_back({tag}, mark=False)
-            raise Empty
+            return False
         self.umbel_taken = None if queue in self._unrecorded else tag
         try:
             self.connection._deliver(payload, queue)
         finally:
             self.umbel_taken = None
         return True
+
+    def _put_back_coming(self) -> None:
+        """What will not be delivered, as the worker ends or the connection is lost.
+
+        If this fails nobody knows them any more, so the next connection puts them back.
+        """
+        coming, self.umbel_coming = self.umbel_coming, set()
+        if coming:
+            with suppress(*UNREACHABLE):
+                self.umbel_ledger.put_back(coming, mark=False)
 
     # --- waiting
 
@@ -219,6 +273,7 @@ class Taking(Base):
             ledger.poll(str(error))
 
     def _found_nothing(self) -> None:
+        self._in_a_row = 0
         self._count_race()
         if self._woken:
             self._in_poll = None

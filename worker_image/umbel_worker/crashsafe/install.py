@@ -8,6 +8,8 @@ from importlib import import_module
 from typing import Any, Optional
 
 from celery import signals
+from celery.concurrency import get_implementation
+from celery.concurrency.solo import TaskPool as SoloPool
 from celery.utils.log import get_logger
 
 from umbel_worker import settings
@@ -64,7 +66,13 @@ def _take_over(worker: Any, config: WorkerConfig, status: Status) -> None:
     from umbel_worker.crashsafe.ledger import Ledger, target_of
     from umbel_worker.crashsafe.renewal import Renewal
 
-    ledger = Ledger(worker.hostname, config.task_queue, status, target=target_of(worker._conninfo))
+    ledger = Ledger(
+        worker.hostname,
+        config.task_queue,
+        status,
+        inline=issubclass(get_implementation(worker.pool_cls), SoloPool),
+        target=target_of(worker._conninfo),
+    )
     replace_channels(ledger)
     loss.install(worker, ledger)
     conf = worker.app.conf

@@ -88,6 +88,8 @@ class Ledger:
     node: str
     task_queue: Optional[str]
     status: Status
+    inline: bool = False
+    """Whether tasks run in the thread that reads the messages."""
     pid: int = field(default_factory=os.getpid)
     """Children of a prefork pool have a copy, which is not to be used."""
     target: Any = None
@@ -232,6 +234,7 @@ class Ledger:
         tags = set(self.kept) | set(self.settled)
         for channel in list(self.channels):
             tags.update(channel.qos.held)
+            tags.update(channel.umbel_coming)
         return tags
 
     def keep(self, channel: Any, waiting: "set[str]") -> None:

@@ -14,53 +14,67 @@ GONE = "gone"
 
 
 # KEYS: unacked, index, held, seen, malformed, then the lists: all queues of the first priority
-# first. ARGV: incarnation, number of queues, one '1' or '0' per queue: needs an acknowledgement.
-# Returns nothing when all lists are empty, else {number of the list, payload}; the number is
-# negative for a payload that is no message, which is put aside.
+# first. ARGV: incarnation, number of queues, one '1' or '0' per queue (needs an acknowledgement),
+# how many to take at most. Returns nothing when all lists are empty; else number of the list and
+# payload, for each. A number is negative for a payload that is no message, which is put aside.
 TAKE = script("""
-local item, n
-for i = 6, #KEYS do
-    item = redis.call('RPOP', KEYS[i])
-    if item then n = i break end
-end
-if not item then return false end
-local t = redis.call('TIME')
-local now = string.format('%d.%06d', t[1], t[2])
-if redis.call('ZADD', KEYS[4], 'XX', 'CH', now, ARGV[1]) == 0
-        and not redis.call('ZSCORE', KEYS[4], ARGV[1]) then
-    redis.call('RPUSH', KEYS[n], item)
-    return 'gone'
-end
-local queue = (n - 6) % tonumber(ARGV[2]) + 1
-if string.sub(ARGV[3], queue, queue) == '0' then return {n - 5, item} end
--- Decoding a long body would hold Redis up, 7 ms per MB: skip it where it comes first, as kombu
--- writes it. A quote without a backslash before it ends the string; the rest is an object again.
-local rest = item
-if string.sub(item, 1, 10) == '{"body": "' then
-    local e = string.find(item, '"', 11, true)
-    if e and string.sub(item, e, e + 2) == '", ' and string.byte(item, e - 1) ~= 92 then
-        rest = '{' .. string.sub(item, e + 3)
+local now
+local function pop()
+    for i = 6, #KEYS do
+        local item = redis.call('RPOP', KEYS[i])
+        if item then return i, item end
     end
 end
-local ok, message = pcall(cjson.decode, rest)
-local properties = ok and type(message) == 'table' and message.properties
-local tag, exchange, key
-if type(properties) == 'table' and type(properties.delivery_info) == 'table' then
-    tag = properties.delivery_tag
-    exchange, key = properties.delivery_info.exchange, properties.delivery_info.routing_key
+local function record(n, item)
+    local queue = (n - 6) % tonumber(ARGV[2]) + 1
+    if string.sub(ARGV[3], queue, queue) == '0' then return n - 5 end
+    -- Decoding a long body would hold Redis up, 7 ms per MB: skip it where it comes first, as
+    -- kombu writes it. A quote without a backslash before it ends the string; the rest is an object
+    -- again.
+    local rest = item
+    if string.sub(item, 1, 10) == '{"body": "' then
+        local e = string.find(item, '"', 11, true)
+        if e and string.sub(item, e, e + 2) == '", ' and string.byte(item, e - 1) ~= 92 then
+            rest = '{' .. string.sub(item, e + 3)
+        end
+    end
+    local ok, message = pcall(cjson.decode, rest)
+    local properties = ok and type(message) == 'table' and message.properties
+    local tag, exchange, key
+    if type(properties) == 'table' and type(properties.delivery_info) == 'table' then
+        tag = properties.delivery_tag
+        exchange, key = properties.delivery_info.exchange, properties.delivery_info.routing_key
+    end
+    if type(tag) ~= 'string' then
+        redis.call('LPUSH', KEYS[5], item)
+        return 5 - n
+    end
+    if type(exchange) ~= 'string' then exchange = '' end
+    if type(key) ~= 'string' then key = '' end
+    redis.call('ZADD', KEYS[2], now, tag)
+    -- The payload's own text, never encoded again: cjson makes [] of {} and rounds long integers.
+    redis.call('HSET', KEYS[1], tag,
+               '[' .. item .. ', ' .. cjson.encode(exchange) .. ', ' .. cjson.encode(key) .. ']')
+    redis.call('HSET', KEYS[3], tag, now .. '|' .. now .. '|' .. KEYS[n])
+    return n - 5
 end
-if type(tag) ~= 'string' then
-    redis.call('LPUSH', KEYS[5], item)
-    return {5 - n, item}
+local reply = {}
+for _ = 1, tonumber(ARGV[4]) do
+    local n, item = pop()
+    if not n then break end
+    if not now then
+        local t = redis.call('TIME')
+        now = string.format('%d.%06d', t[1], t[2])
+        if redis.call('ZADD', KEYS[4], 'XX', 'CH', now, ARGV[1]) == 0
+                and not redis.call('ZSCORE', KEYS[4], ARGV[1]) then
+            redis.call('RPUSH', KEYS[n], item)
+            return 'gone'
+        end
+    end
+    reply[#reply + 1] = record(n, item)
+    reply[#reply + 1] = item
 end
-if type(exchange) ~= 'string' then exchange = '' end
-if type(key) ~= 'string' then key = '' end
-redis.call('ZADD', KEYS[2], now, tag)
--- The payload's own text, never encoded again: cjson makes [] of {} and rounds long integers.
-redis.call('HSET', KEYS[1], tag,
-           '[' .. item .. ', ' .. cjson.encode(exchange) .. ', ' .. cjson.encode(key) .. ']')
-redis.call('HSET', KEYS[3], tag, now .. '|' .. now .. '|' .. KEYS[n])
-return {n - 5, item}
+return #reply > 0 and reply
 """)
 
 # KEYS: unacked, index, held. ARGV: tag, then, to hand it back, 'L' (back of its list) or 'R'
