@@ -73,11 +73,11 @@ def on_worker_init(sender: Any = None, **_: Any) -> None:
         raise SystemExit(message) from error
     stamp.install()
     health.start(STATUS, Metrics(sender, STATUS, COUNTERS, rates))
+    _freeze()
 
 
-@signals.worker_ready.connect(weak=False, dispatch_uid="umbel.freeze")  # type: ignore[untyped-decorator]
-def on_ready(**_: Any) -> None:
-    """Look for garbage among what comes from now on only.
+def _freeze() -> None:
+    """Look for garbage among what comes from now on only, here and in the pool's processes.
 
     With the application's modules that took 25 ms or more each time, in which nothing is delivered
     and what was booked under a rate limit passes.

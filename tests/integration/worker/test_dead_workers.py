@@ -107,7 +107,7 @@ def test_a_worker_that_lives_but_was_given_up_takes_nothing_more(redis_scene: Re
 def test_a_worker_taken_for_dead_by_mistake_goes_on(redis_scene: RedisScene):
     scene = redis_scene
     scene.worker(OURS).wait_ready()
-    (living,) = registered(scene)
+    (living,) = until("it is registered", lambda: registered(scene), lambda ones: len(ones) == 1)
 
     assert put_back(scene, living, for_good=False) == 0
     scene.send("quick", "a0")
