@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 BATCH_SECONDS = 0.05
 """As many tasks as may begin in this time are booked with one call."""
 
-SHRINK, GROW = 0.5, 0.2
-"""How a booking's size changes after one of which tasks were lost: by as many, down to that part of
-it; and after each other one: by so many tasks."""
+SHRINK, GROW = 0.5, 0.1
+MANY_LOST = 0.1
+"""How a booking's size changes after one of which tasks were lost: by as many, or, where they were
+that part of it or more, by a factor; and after each other one: by so many tasks."""
 
 RENEW_SECONDS, RENEWED_SECONDS = 0.003, 0.011
 """Where a limit is far above the load, and tasks for so long are left of a booking, the next one is
@@ -234,7 +235,8 @@ class LimitedBucket:
         """
         lost, self._expired_before = self.expired - self._expired_before, self.expired
         if lost:
-            self._size = max(1.0, self._size * SHRINK, self._size - lost)
+            less = self._size - lost if lost < MANY_LOST * self._size else self._size * SHRINK
+            self._size = max(1.0, less)
         else:
             self._size = min(self._size + GROW, self._batch)
         return int(self._size)
