@@ -3,6 +3,9 @@
 from tests.e2e.brokers import Broker, RabbitBroker, RedisBroker, RedisDatabase
 from tests.e2e.cluster import Cluster
 
+TICK_SECONDS = 2.0
+"""Of the operator, as the chart has it."""
+
 
 def a_broker(cluster: Cluster, broker: str) -> tuple[Broker, RedisDatabase]:
     """The broker asked for, and a Redis database for the tasks' ledger."""

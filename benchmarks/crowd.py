@@ -18,12 +18,11 @@ from tests.e2e.brokers import Broker
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.stories import AT_ONCE, Story
 
-from benchmarks.clusters import a_broker
+from benchmarks.clusters import TICK_SECONDS, a_broker
 
 CROWD, SPIKING = 500, 20
 MAX_REPLICAS = 3
 TASKS = 30
-TICK_SECONDS = 2.0
 BAR_MEDIAN_SECONDS, BAR_WORST_SECONDS = 1.3, 3.0
 HEADINGS = (
     "benchmark",

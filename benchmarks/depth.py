@@ -23,7 +23,7 @@ from tests.e2e.prometheus import scraped
 from tests.e2e.stories import Story, pool
 from tests.integration.prometheus import PrometheusServer
 
-from benchmarks.clusters import a_broker
+from benchmarks.clusters import TICK_SECONDS, a_broker
 
 HEADINGS = (
     "benchmark",
@@ -36,7 +36,6 @@ HEADINGS = (
     "bar s",
     "holds",
 )
-TICK_SECONDS = 2.0
 LOOK_SECONDS = 0.005
 """Between two looks at the broker."""
 LONGEST_AGE_SECONDS = 10.0

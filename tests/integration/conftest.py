@@ -52,8 +52,12 @@ def redis_server(server_directory: Path) -> Iterator[RedisServer]:
 def rabbitmq_server(server_directory: Path) -> Iterator[RabbitMQServer]:
     """One RabbitMQ for the whole run; do not stop or pause it (`own_rabbitmq` is for that)."""
     _require(rabbitmq_missing())
-    (server_directory / "rabbitmq").mkdir()
-    server = RabbitMQServer(server_directory / "rabbitmq", RABBITMQ_ROOT)
+    yield from _started(server_directory / "rabbitmq", RABBITMQ_ROOT)
+
+
+def _started(directory: Path, root: Path | None) -> Iterator[RabbitMQServer]:
+    directory.mkdir()
+    server = RabbitMQServer(directory, root)
     server.start()
     yield server
     server.close()
@@ -68,11 +72,7 @@ def rabbitmq_310_server(
         yield request.getfixturevalue("rabbitmq_server")
         return
     _require(rabbitmq_missing_here())
-    (server_directory / "rabbitmq-3.10").mkdir()
-    server = RabbitMQServer(server_directory / "rabbitmq-3.10")
-    server.start()
-    yield server
-    server.close()
+    yield from _started(server_directory / "rabbitmq-3.10", None)
 
 
 @pytest.fixture(scope="session")
@@ -81,11 +81,7 @@ def rabbitmq_40_server(server_directory: Path) -> Iterator[RabbitMQServer]:
     missing = rabbitmq_40_missing()
     if missing:
         pytest.skip(missing)
-    (server_directory / "rabbitmq-4.0").mkdir()
-    server = RabbitMQServer(server_directory / "rabbitmq-4.0", RABBITMQ_40)
-    server.start()
-    yield server
-    server.close()
+    yield from _started(server_directory / "rabbitmq-4.0", RABBITMQ_40)
 
 
 @pytest.fixture

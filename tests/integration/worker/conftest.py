@@ -37,6 +37,14 @@ def scene(request: pytest.FixtureRequest, scene_on: Callable[[str], Scene]) -> S
 
 
 @pytest.fixture
+def redis_scene(scene_on: Callable[[str], Scene]) -> RedisScene:
+    """One queue on Redis."""
+    scene = scene_on("redis")
+    assert isinstance(scene, RedisScene)
+    return scene
+
+
+@pytest.fixture
 def scenes(scene_on: Callable[[str], Scene]) -> list[Scene]:
     """One queue on each broker, for tests that mostly wait: workers start at the same time."""
     return [scene_on("redis"), scene_on("rabbitmq")]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.servers import RedisServer
-from tests.integration.worker.harness import LATE, RedisScene, Scene, Worker, until
+from tests.integration.worker.harness import LATE, RedisScene, Worker, until
 from tests.integration.worker.versions import VERSIONS
 
 from umbel_worker import redis_contract as contract
@@ -22,13 +22,6 @@ STEPS = {"TEST_TRANSPORT": '{"priority_steps": [0, 3, 6, 9]}'}
 PREFETCHING = replace(LATE, prefetch_multiplier=2)
 OLD_AND_GREEN = {"pool": "gevent", "celery": VERSIONS[0]}
 """A kombu without an event loop, whose `get` does less than a newer one's."""
-
-
-@pytest.fixture
-def redis_scene(scene_on: Callable[[str], Scene]) -> RedisScene:
-    scene = scene_on("redis")
-    assert isinstance(scene, RedisScene)
-    return scene
 
 
 def cut(scene: RedisScene) -> int:

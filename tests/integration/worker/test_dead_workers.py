@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import pytest
 from tests.integration.brokers.support import LAYOUT, TIMEOUT_SECONDS, reading, redis_reader
-from tests.integration.worker.harness import LATE, RedisScene, Scene, until
+from tests.integration.worker.harness import LATE, RedisScene, until
 
 from umbel.autoscaling.snapshot import QueueCounts
 from umbel.brokers.redis_contract import Incarnation
@@ -18,13 +18,6 @@ T = TypeVar("T")
 OURS = replace(LATE, task_queue="default/shop/uid")
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
-
-
-@pytest.fixture
-def redis_scene(scene_on: Callable[[str], Scene]) -> RedisScene:
-    made = scene_on("redis")
-    assert isinstance(made, RedisScene)
-    return made
 
 
 def counted(scene: RedisScene) -> QueueCounts:

@@ -33,13 +33,6 @@ def tell(scene: Scene, given: RateLimits, workers: int = 1) -> None:
     assert [next(iter(reply.values())) for reply in replies] == workers * [{"ok": given.digest}]
 
 
-@pytest.fixture
-def redis_scene(scene_on: Scenes) -> RedisScene:
-    scene = scene_on("redis")
-    assert isinstance(scene, RedisScene)
-    return scene
-
-
 def rate(times: list[float]) -> float:
     return (len(times) - 1) / (times[-1] - times[0])
 

@@ -1,12 +1,11 @@
 """Where there is much to do, a worker takes several messages with one call."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.integration.worker.harness import EARLY, LATE, RedisScene, Scene, until
+from tests.integration.worker.harness import EARLY, LATE, RedisScene, until
 
 from umbel_worker import redis_contract as contract
 from umbel_worker.crashsafe import scripts
@@ -15,13 +14,6 @@ HEADER = {"body": "W10=", "headers": {}, "content-type": "application/json"}
 ONE = contract.Incarnation("one", "w@pod", None, "unacked", "unacked_index", 0.0)
 KEYS = ["unacked", "unacked_index", contract.held_key("one"), contract.seen_key(), "aside"]
 LISTS = ["urgent", "usual"]
-
-
-@pytest.fixture
-def redis_scene(scene_on: Callable[[str], Scene]) -> RedisScene:
-    scene = scene_on("redis")
-    assert isinstance(scene, RedisScene)
-    return scene
 
 
 def message(tag: str) -> str:

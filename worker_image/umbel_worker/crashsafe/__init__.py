@@ -7,6 +7,7 @@ runs once more. What is here replaces, for Redis and Sentinel brokers:
 
     scripts   the steps that Redis carries out as one
     channel   taking a message and recording it as held, over all queues and priorities, as one step
+    poller    looking at each channel at each turn of the event loop
     waiting   being told that there is something to take
     qos       acknowledging and handing back, as long as the message is still ours
     ledger    what this process is and holds: the one who talks to Redis for the others

@@ -138,14 +138,8 @@ class Taking(Base):
         ledger = self.umbel_ledger
         recorded = "".join("01"[queue not in self._unrecorded] for queue in self._queues)
         keys = [*ledger.keys[:5], *self._keys]
-        call = [
-            len(keys),
-            *keys,
-            ledger.own().id,
-            len(self._queues),
-            recorded,
-            self._most(recorded),
-        ]
+        most = self._most(recorded)
+        call = [len(keys), *keys, ledger.own().id, len(self._queues), recorded, most]
         if self._script_known:
             self._send(State.TAKING, "EVALSHA", scripts.TAKE.sha, *call)
         else:
@@ -366,36 +360,6 @@ class Taking(Base):
             self.umbel_waker = None
         super().close()
         self.umbel_ledger.channels.discard(self)
-
-
-class Poller(transport.MultiChannelPoller):
-    """Knows the connection that wakes a channel."""
-
-    def on_readable(self, fileno: int) -> Any:
-        """A connection has something to say."""
-        channel, kind = self._fd_to_chan.get(fileno, (None, None))
-        if kind == "WAKE":
-            return channel.umbel_wake()
-        return super().on_readable(fileno)
-
-    def on_poll_start(self) -> None:
-        """Called at each turn of the loop."""
-        self._look(monotonic())
-        super().on_poll_start()
-
-    def _look(self, now: float) -> None:
-        for channel in list(self._channels):
-            channel.umbel_look(now)
-
-    def get(self, callback: Any, timeout: Optional[float] = None) -> Any:
-        """One turn, without an event loop; up to kombu 5.6 it does not call `on_poll_start`."""
-        now = monotonic()
-        self._look(now)
-        ends = [c._look_at for c in self._channels if c.umbel_state is State.WAITING]
-        if ends:
-            left = max(0.0, min(ends) - now)
-            timeout = left if timeout is None else min(timeout, left)
-        return super().get(callback, timeout)
 
 
 def refused(error: ResponseError) -> bool:

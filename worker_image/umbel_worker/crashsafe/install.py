@@ -93,7 +93,8 @@ def _take_over(worker: Any, config: WorkerConfig, status: Status) -> None:
 
 def replace_channels(ledger: Any) -> None:
     """Have new connections of kombu use our channels and poller."""
-    from umbel_worker.crashsafe.channel import Poller, Taking
+    from umbel_worker.crashsafe.channel import Taking
+    from umbel_worker.crashsafe.poller import Poller
 
     transport: Any = import_module("kombu.transport.redis")
     members = {"umbel_ledger": ledger}
